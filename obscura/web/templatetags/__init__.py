@@ -1,0 +1,1 @@
+"""The words of our templates: figures and form controls."""

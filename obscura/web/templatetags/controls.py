@@ -1,0 +1,34 @@
+"""Template words for form controls: every widget gets its look here, so forms in Python carry no classes."""
+
+from __future__ import annotations
+
+from django import template
+from django.forms import BoundField
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+LOOKS = {
+    "checkbox": "checkbox checkbox-sm",
+    "radio": "radio radio-sm",
+    "select": "select",
+    "textarea": "textarea",
+}
+
+
+@register.filter
+def kind(field: BoundField) -> str:
+    """What sort of control a field is: "checkbox", "radio", "select", "textarea", "hidden", or "input"."""
+    if field.is_hidden:
+        return "hidden"
+    input_type = getattr(field.field.widget, "input_type", "textarea")
+    return input_type if input_type in LOOKS else "input"
+
+
+@register.simple_tag
+def control(field: BoundField, **attributes: str) -> SafeString:
+    """The widget of a field in our look; extra attributes are written with underscores for dashes."""
+    extra = {name.replace("_", "-"): value for name, value in attributes.items()}
+    own = field.field.widget.attrs.get("class", "")
+    look = LOOKS.get(kind(field), "input")
+    return field.as_widget(attrs={"class": f"{look} {own}".strip(), **extra})
