@@ -1,0 +1,281 @@
+"""The signer's operations: one message in, one message out, no word of a secret in either."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+from nacl.exceptions import CryptoError
+from nacl.public import PrivateKey, SealedBox
+
+from citadel.domain import envelope, policy
+from citadel.domain.frames import BadFrame, FrameTooLarge, Message, pack, unpack
+from citadel.processes import Log
+from citadel.signer.forward import EgressLink
+from citadel.signer.keys import Keyring, SigningKey
+from citadel.signer.requests import sign_rows
+from citadel.vaults.base import Vault
+
+MAX_ROWS = 2_000
+MAX_SEALED = 64 << 10
+_CHUNKS_REMEMBERED = 8_192
+_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}", re.ASCII)
+_API_KEY = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
+
+Fields = dict[str, type]
+
+
+class Refused(Exception):
+    """The answer is no; `code` says why, in our own words and never in those of what was sent."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(code)
+
+
+class Signer:
+    """Holds the vault, the intake key and the open accounts. `handle` never raises, whatever it is given."""
+
+    def __init__(self, *, vault: Vault, intake: PrivateKey, keys: Keyring, egress: EgressLink, log: Log) -> None:
+        self._vault, self._intake, self._keys, self._egress, self._log = vault, intake, keys, egress, log
+        self._public = bytes(intake.public_key)
+        self._kid = hashlib.sha256(self._public).hexdigest()[:16]
+        self._chunks: OrderedDict[bytes, None] = OrderedDict()
+        self.refusals: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self._ops: dict[str, tuple[Callable[[Message], Message], Fields]] = {
+            "ping": (self._ping, {}),
+            "stats": (self._stats, {}),
+            "intake_key": (self._intake_key, {}),
+            "enrol": (self._enrol, {"tenant": int, "account": bytes, "sealed": bytes}),
+            "open": (self._open, {"entries": list}),
+            "forget": (self._forget, {"accounts": list}),
+            "public": (self._public_key, {"account": bytes}),
+            "hmac": (self._hmac, {"account": bytes, "alg": str, "payload": bytes}),
+            "send": (
+                self._send,
+                {
+                    "chunk": bytes, "reply": bytes, "venue": str, "market": str, "env": str, "method": str, "path": str,
+                    "head": bytes, "rows": list, "not_after_ms": int, "timeout_ms": int,
+                },
+            ),
+        }  # fmt: skip
+
+    def handle(self, body: bytes) -> bytes:
+        """The answer frame to one request frame's body."""
+        ident: int | None = None
+        try:
+            message = unpack(body)
+            given = message.get("id")
+            if type(given) is not int:
+                raise Refused("bad_request")
+            ident = given
+            answer = self._dispatch(message)
+            return pack({"id": ident, "ok": True, **answer})
+        except (BadFrame, FrameTooLarge, Refused, envelope.EnvelopeError) as error:
+            return self.refusal(ident, error.code)
+        except Exception as error:  # noqa: BLE001 - one bad request must not end signing for all; only the kind is told
+            self._log.line("fault", kind=type(error).__name__)
+            return self.refusal(ident, "internal")
+
+    def refusal(self, ident: int | None, code: str) -> bytes:
+        """An error answer, counted."""
+        self.refusals[code] += 1
+        return pack({"id": ident, "ok": False, "code": code, "message": code.replace("_", " ")})
+
+    def _dispatch(self, message: Message) -> Message:
+        op = message.get("op")
+        if not isinstance(op, str) or op not in self._ops:
+            raise Refused("unknown_op")
+        run, fields = self._ops[op]
+        if len(message) != len(fields) + 2 or not fields.keys() <= message.keys():
+            raise Refused("bad_fields")
+        for name, kind in fields.items():
+            if type(message[name]) is not kind:
+                raise Refused("bad_fields")
+        return run(message)
+
+    # small ones
+    def _ping(self, _: Message) -> Message:
+        return {"pong": True}
+
+    def _stats(self, _: Message) -> Message:
+        return {
+            "cpu_s": time.process_time(),
+            "accounts": len(self._keys),
+            "refusals": dict(self.refusals),
+            "egress_connects": self._egress.connects,
+            "log_lost": self._log.lost,
+            **self.counts,
+        }
+
+    def _intake_key(self, _: Message) -> Message:
+        return {"key": self._public, "kid": self._kid}
+
+    def _forget(self, message: Message) -> Message:
+        return {"forgotten": sum(self._keys.forget(_account(account)) for account in message["accounts"])}
+
+    def _public_key(self, message: Message) -> Message:
+        return {"apiKey": self._key(message["account"]).api_key}
+
+    def _hmac(self, message: Message) -> Message:
+        key = self._key(message["account"])
+        if message["alg"] != "sha256":
+            raise Refused("algorithm_not_allowed")
+        payload: bytes = message["payload"]
+        why = policy.refuse_payload(payload, api_key=key.api_key, now_ms=int(time.time() * 1000))
+        if why is not None:
+            raise Refused(why)
+        self.counts["payloads"] += 1
+        return {"digest": key.hmac_sha256(payload)}
+
+    def _key(self, account: bytes) -> SigningKey:
+        key = self._keys.get(_account(account))
+        if key is None:
+            raise Refused("unknown_account")
+        return key
+
+    # credentials
+    def _enrol(self, message: Message) -> Message:
+        tenant, account = message["tenant"], _account(message["account"])
+        if not 0 < tenant < 1 << 24:
+            raise Refused("bad_fields")
+        fields = self._unsealed(message["sealed"])
+        version = self._vault.active_version
+        envelopes = {
+            name: envelope.seal(
+                vault=self._vault, version=version, place=envelope.Place(tenant, account, name), text=text.encode()
+            )
+            for name, text in fields.items()
+        }
+        public = fields.get("apiKey") or fields.get("walletAddress") or ""
+        self.counts["enrolled"] += 1
+        self._log.line("enrol", tenant=tenant, account=account.hex(), version=version)
+        return {"envelopes": envelopes, "hint": public[-4:] if len(public) >= 12 else ""}
+
+    def _unsealed(self, sealed: bytes) -> dict[str, str]:
+        if len(sealed) > MAX_SEALED:
+            raise Refused("sealed_too_large")
+        try:
+            fields = msgpack.unpackb(SealedBox(self._intake).decrypt(sealed), raw=False)
+        except (CryptoError, ValueError, TypeError):
+            raise Refused("sealed_refused") from None
+        if not isinstance(fields, dict) or not 1 <= len(fields) <= 8:
+            raise Refused("sealed_refused")
+        for name, text in fields.items():
+            if not isinstance(name, str) or not _FIELD.fullmatch(name) or not isinstance(text, str) or not text:
+                raise Refused("credential_malformed")
+        # The API key becomes a line of an HTTP request: it must not be able to carry a second one.
+        if "apiKey" in fields and not _API_KEY.fullmatch(fields["apiKey"]):
+            raise Refused("credential_malformed")
+        return fields
+
+    def _open(self, message: Message) -> Message:
+        refused: list[tuple[bytes, str]] = []
+        opened = 0
+        for entry in message["entries"]:
+            tenant, account, envelopes = _entry(entry)
+            try:
+                self._keys.put(account, self._opened(tenant, account, envelopes))
+                opened += 1
+            except (Refused, envelope.EnvelopeError) as error:
+                self.refusals[error.code] += 1
+                refused.append((account, error.code))
+        self.counts["opened"] += opened
+        return {"opened": opened, "refused": refused}
+
+    def _opened(self, tenant: int, account: bytes, envelopes: dict[Any, Any]) -> SigningKey:
+        if not {"apiKey", "secret"} <= envelopes.keys():
+            raise Refused("credential_incomplete")
+        api_key, secret = (
+            envelope.unseal(
+                vault=self._vault, place=envelope.Place(tenant, account, name), envelope=envelopes[name]
+            )
+            for name in ("apiKey", "secret")
+        )  # fmt: skip
+        text = api_key.decode("latin-1")
+        if not _API_KEY.fullmatch(text):
+            raise Refused("credential_malformed")
+        return SigningKey(api_key=text, secret=secret)
+
+    # orders
+    def _send(self, message: Message) -> Message:
+        venue, market, rows = message["venue"], message["market"], message["rows"]
+        chunk: bytes = message["chunk"]
+        why = policy.refuse_request(
+            venue=venue, market=market, env=message["env"], method=message["method"], path=message["path"]
+        )
+        if why is not None:
+            raise Refused(why)
+        _check_chunk(message)
+        if chunk in self._chunks:
+            raise Refused("chunk_repeated")
+        signed = sign_rows(
+            keys=self._keys,
+            host=policy.HOSTS[venue, market],
+            method=message["method"],
+            path=message["path"],
+            head=message["head"],
+            rows=rows,
+        )
+        refused, taken = signed.refused, len(signed.requests)
+        if signed.requests and not self._forwarded(message, signed.requests):
+            refused = refused + [(row, "egress_unavailable") for row, _ in signed.requests]
+            taken = 0
+        self.counts["taken"] += taken
+        for _, code in refused:
+            self.refusals[code] += 1
+        return {"taken": taken, "unknown": signed.unknown, "refused": refused}
+
+    def _forwarded(self, message: Message, requests: list[tuple[int, bytes]]) -> bool:
+        deliver = {name: message[name] for name in ("chunk", "reply", "venue", "market", "env")}
+        deliver |= {name: message[name] for name in ("not_after_ms", "timeout_ms")}
+        frame = pack({"op": "deliver", **deliver, "rows": requests})
+        if not self._egress.forward(frame):
+            return False
+        self._chunks[message["chunk"]] = None
+        if len(self._chunks) > _CHUNKS_REMEMBERED:
+            self._chunks.popitem(last=False)
+        return True
+
+
+def _account(value: Any) -> bytes:
+    if not isinstance(value, bytes) or len(value) != 16:
+        raise Refused("bad_account")
+    return value
+
+
+def _entry(entry: Any) -> tuple[int, bytes, dict[Any, Any]]:
+    if not isinstance(entry, list) or len(entry) != 3:
+        raise Refused("bad_entry")
+    tenant, account, envelopes = entry
+    if type(tenant) is not int or not 0 < tenant < 1 << 24 or not isinstance(envelopes, dict):
+        raise Refused("bad_entry")
+    return tenant, _account(account), envelopes
+
+
+def _check_chunk(message: Message) -> None:
+    rows = message["rows"]
+    if len(message["chunk"]) != 16 or len(message["reply"]) != 16:
+        raise Refused("bad_fields")
+    if not 0 < message["timeout_ms"] <= 60_000 or not 0 < message["not_after_ms"] < 1 << 62:
+        raise Refused("bad_fields")
+    if not 0 < len(rows) <= MAX_ROWS:
+        raise Refused("rows_count")
+    for row in rows:
+        if (
+            type(row) is not list
+            or len(row) != 3
+            or type(row[0]) is not int
+            or type(row[1]) is not bytes
+            or len(row[1]) != 16
+            or type(row[2]) is not bytes
+        ):
+            raise Refused("bad_row")
+    if len({row[0] for row in rows}) != len(rows):
+        raise Refused("rows_repeated")
