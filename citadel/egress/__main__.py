@@ -1,0 +1,59 @@
+"""The egress: sends signed requests to venues, each once, and streams the answers back. `python -m citadel.egress`.
+
+Holds no key. Reads $OBSCURA_RUN (directory of the sockets), $OBSCURA_PAPER (host:port of the paper venue),
+$OBSCURA_EGRESS_CONNECTIONS (per venue, market and environment, default 96), $OBSCURA_EGRESS_UIDS and
+$OBSCURA_EGRESS_SIGNER_UIDS (workers and signers besides our own uid).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import uvloop
+
+from citadel import processes
+from citadel.egress.routes import Routes
+from citadel.egress.server import Caller, Egress
+
+
+def main() -> int:
+    log = processes.Log("egress")
+    processes.harden()
+    directory = processes.run_dir()
+    try:
+        processes.hold(directory, "egress")
+    except processes.AlreadyRunning as error:
+        log.line("refused_to_start", code=error.code, remedy=(error.__doc__ or "").strip())
+        return 1
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(log))
+    return 0
+
+
+async def _serve(log: processes.Log) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    routes = Routes()
+    egress = Egress(
+        routes=routes,
+        signer_uids=processes.allowed_uids("OBSCURA_EGRESS_SIGNER_UIDS"),
+        uids=processes.allowed_uids("OBSCURA_EGRESS_UIDS"),
+        log=log,
+    )
+    path = processes.run_dir() / "egress.sock"
+    server = await loop.create_unix_server(lambda: Caller(egress), sock=processes.listen(path))
+    log.line("start", pid=os.getpid())
+    await stop.wait()
+    server.close()
+    await routes.close()
+    path.unlink(missing_ok=True)
+    log.line("stop", **egress.counts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""Where requests go: one pool of connections for each venue, market and environment, opened when first needed."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+
+from citadel.domain.policy import HOSTS
+from obscura.core.wire import Pool
+
+Route = tuple[str, str, str]
+"""(venue, market, "paper" | "live")."""
+
+WANTED = ("retry-after", "x-mbx-used-weight-1m", "x-mbx-order-count-10s")
+
+
+class Routes:
+    """Pools by route.
+
+    Live goes to the exchange's own host over TLS with the system's trust. Paper goes to $OBSCURA_PAPER (host:port) in
+    plain HTTP; the requests name the same host in both. No other address can be reached through here.
+    """
+
+    def __init__(self, env: Mapping[str, str] = os.environ) -> None:
+        self._size = int(env.get("OBSCURA_EGRESS_CONNECTIONS", "96"))
+        host, _, port = env.get("OBSCURA_PAPER", "").rpartition(":")
+        self._paper = (host, int(port)) if host else None
+        self._pools: dict[Route, Pool] = {}
+        self._trust: ssl.SSLContext | None = None
+
+    def pool(self, route: Route) -> Pool | None:
+        """The pool of a route; None where there is no such route, or no paper venue is configured."""
+        pool = self._pools.get(route)
+        if pool is None:
+            pool = self._open(route)
+            if pool is not None:
+                self._pools[route] = pool
+        return pool
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Connections and waiting requests by ``venue:market:env``."""
+        return {":".join(route): pool.counts() for route, pool in self._pools.items()}
+
+    async def close(self) -> None:
+        for pool in self._pools.values():
+            await pool.close()
+
+    def _open(self, route: Route) -> Pool | None:
+        venue, market, env = route
+        name = HOSTS.get((venue, market))
+        if name is None:
+            return None
+        if env == "live":
+            self._trust = self._trust or ssl.create_default_context()
+            return Pool(host=name, port=443, tls=self._trust, size=self._size, wanted=WANTED)
+        if env == "paper" and self._paper is not None:
+            host, port = self._paper
+            return Pool(host=host, port=port, size=self._size, wanted=WANTED)
+        return None
