@@ -1,0 +1,248 @@
+"""Real parts for the vault's tests: the two processes, an exchange peer that checks signatures, Ada, Ben and Cleo."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import msgpack
+import uvloop
+from nacl.public import PublicKey, SealedBox
+
+from citadel.client import Chunk, ChunkSender, Row, SignerClient
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOT_KEY = "11" * 32
+TENANT = 7
+
+
+@dataclass(frozen=True)
+class Person:
+    """A follower's account: its 16 bytes, and keys only tests may know in the open."""
+
+    account: bytes
+    api_key: str
+    secret: str
+
+
+def person(number: int) -> Person:
+    return Person(
+        UUID(int=number + 1).bytes, f"key{number:061d}", hashlib.sha256(b"%d" % number).hexdigest()
+    )  # fmt: skip
+
+
+BEN, CLEO = person(1), person(2)
+
+
+class Exchange:
+    """A loopback peer with Binance's way of signing. Counts executions by client order id.
+
+    :param hold: while set, requests are taken in and executed, but not answered
+    """
+
+    def __init__(self, people: list[Person]) -> None:
+        self.secrets = {one.api_key: one.secret.encode() for one in people}
+        self.executed: Counter[str] = Counter()
+        self.requests: list[tuple[str, str, str]] = []
+        self.refused = 0
+        self.hold = threading.Event()
+        self.answer_headers = ""
+        self.port = 0
+        self._loop = uvloop.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._open: set[asyncio.Transport] = set()
+
+    def start(self) -> Exchange:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def drop_connections(self) -> None:
+        self._loop.call_soon_threadsafe(lambda: [transport.abort() for transport in list(self._open)])
+
+    def _run(self) -> None:
+        async def listen() -> asyncio.Server:
+            return await self._loop.create_server(lambda: _Seat(self), "127.0.0.1", 0)
+
+        server = self._loop.run_until_complete(listen())
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        self._loop.run_forever()
+        server.close()
+        for transport in list(self._open):
+            transport.abort()
+        self._loop.run_until_complete(server.wait_closed())
+        self._loop.run_until_complete(asyncio.sleep(0.01))
+
+    def take(self, method: str, path: str, headers: dict[str, str], query: str) -> bytes | None:
+        self.requests.append((method, headers["host"], path))
+        payload, _, signature = query.rpartition("&signature=")
+        secret = self.secrets.get(headers.get("x-mbx-apikey", ""), b"")
+        if hmac.new(secret, payload.encode(), hashlib.sha256).hexdigest() != signature:
+            self.refused += 1
+            return _answer(400, b'{"code":-1022,"msg":"Signature for this request is not valid."}')
+        fields = dict(part.split("=", 1) for part in payload.split("&"))
+        self.executed[fields.get("newClientOrderId", "?")] += 1
+        if self.hold.is_set():
+            return None
+        return _answer(200, b'{"symbol":"BTCUSDT","status":"FILLED"}', self.answer_headers)
+
+
+class _Seat(asyncio.Protocol):
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange, self.rest = exchange, b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.exchange._open.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.exchange._open.discard(self.transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.rest += data
+        while b"\r\n\r\n" in self.rest:
+            head, _, rest = self.rest.partition(b"\r\n\r\n")
+            first, *lines = head.decode().split("\r\n")
+            headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+            length = int(headers.get("content-length", "0"))
+            if len(rest) < length:
+                return
+            body, self.rest = rest[:length].decode(), rest[length:]
+            method, target, _ = first.split(" ")
+            path, _, query = target.partition("?")
+            answer = self.exchange.take(method, path, headers, body or query)
+            if answer is not None:
+                self.transport.write(answer)
+
+
+def _answer(status: int, body: bytes, headers: str = "") -> bytes:
+    return f"HTTP/1.1 {status} X\r\n{headers}content-length: {len(body)}\r\n\r\n".encode() + body
+
+
+@dataclass
+class Vault:
+    """The two processes in a directory of their own. Every one that was started is stopped by `close`."""
+
+    directory: Path
+    paper_port: int
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    signer: subprocess.Popen[bytes] | None = None
+    egress: subprocess.Popen[bytes] | None = None
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "OBSCURA_RUN": str(self.directory),
+            "OBSCURA_ROOT_KEY": ROOT_KEY,
+            "OBSCURA_PAPER": f"127.0.0.1:{self.paper_port}",
+            "PYTHONWARNINGS": "error",
+        }
+
+    def start_signer(self, **extra: str) -> None:
+        self.signer = self._start("signer", extra)
+
+    def start_egress(self, **extra: str) -> None:
+        self.egress = self._start("egress", extra)
+
+    def log(self, name: str) -> str:
+        return (self.directory / f"{name}.log").read_text()
+
+    def close(self) -> None:
+        for process in self.started:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGCONT)
+            process.terminate()
+        for process in self.started:
+            process.wait(timeout=10)
+
+    def _start(self, name: str, extra: dict[str, str]) -> subprocess.Popen[bytes]:
+        log = self.directory / f"{name}.log"
+        before = log.read_text().count('"event":"start"') if log.exists() else 0
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"citadel.{name}"],
+                cwd="/",
+                env=self.environment() | extra,
+                stdout=out,
+                stderr=out,
+            )
+        self.started.append(process)
+        for _ in range(1000):
+            if log.read_text().count('"event":"start"') > before:
+                return process
+            if process.poll() is not None:
+                break
+            time.sleep(0.01)
+        raise AssertionError(f"{name} did not start: {log.read_text()}")
+
+    # what a worker has
+    def client(self) -> SignerClient:
+        return SignerClient(run_dir=self.directory)
+
+    def sender(self, **options: float) -> ChunkSender:
+        return ChunkSender(run_dir=self.directory, **options)
+
+    def enrol(self, people: list[Person], *, open_them: bool = True) -> dict[bytes, dict[str, str]]:
+        """Seal, enrol and (unless told not to) open accounts; the envelopes by account."""
+        client = self.client()
+        key, _ = client.intake_key()
+        sealed = {
+            one.account: client.enrol(tenant=TENANT, account=one.account, sealed=seal(key, one))[0] for one in people
+        }
+        if open_them:
+            assert client.open([(TENANT, account, envelopes) for account, envelopes in sealed.items()])[1] == []
+        client.close()
+        return sealed
+
+
+def seal(key: bytes, one: Person) -> bytes:
+    return bytes(SealedBox(PublicKey(key)).encrypt(msgpack.packb({"apiKey": one.api_key, "secret": one.secret})))
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that happens in another process or thread."""
+    while not condition():  # noqa: ASYNC110 - there is no event to wait for across a process
+        await asyncio.sleep(0.002)
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def order_chunk(people: list[Person], *, first: int = 0, life_ms: int = 3_000, timeout_ms: int = 2_000) -> Chunk:
+    """A market order for each of `people`; the client order ids are ``o{row}``."""
+    return Chunk(
+        venue="binance",
+        market="spot",
+        env="paper",
+        method="POST",
+        path="/api/v3/order",
+        head=b"symbol=BTCUSDT&side=BUY&type=MARKET&newOrderRespType=FULL&recvWindow=5000&timestamp=%d" % now_ms(),
+        rows=[
+            Row(first + n, one.account, b"&newClientOrderId=o%d&quantity=0.00123" % (first + n))
+            for n, one in enumerate(people)
+        ],
+        not_after_ms=now_ms() + life_ms,
+        timeout_ms=timeout_ms,
+    )
