@@ -17,10 +17,27 @@ document.addEventListener("click", event => {
   if (event.target.closest("[data-theme-switch]")) switchTheme();
 });
 
-// A slider and a number say the same thing; the one that was moved leads.
+// A slider and a number say the same thing; the one that was moved leads. A slider may end where another amount ends.
 document.addEventListener("input", event => {
   const other = document.getElementById(event.target.dataset?.mirror ?? "");
   if (other && other.value !== event.target.value) other.value = event.target.value;
+  const slider = event.target.id && document.querySelector(`[data-max-of="${CSS.escape(event.target.id)}"]`);
+  if (slider && Number(event.target.value) > 0) slider.max = event.target.value;
+});
+
+// What the server could not answer is said, not swallowed: the page stays as it was.
+const TROUBLE = "That did not work, and nothing was changed. Check your connection, then reload the page.";
+for (const name of ["htmx:error", "htmx:response:error"]) {
+  document.addEventListener(name, event => {
+    const status = event.detail?.ctx?.response?.status;
+    const note = document.getElementById("trouble");
+    if (!note || status === 422 || event.detail?.error?.name === "AbortError") return;
+    note.querySelector("p").textContent = TROUBLE;
+    note.hidden = false;
+  });
+}
+document.addEventListener("htmx:after:request", event => {
+  if (event.detail.ctx.response.status < 400) document.getElementById("trouble")?.setAttribute("hidden", "");
 });
 
 // Steps that cannot be taken back are asked about first.

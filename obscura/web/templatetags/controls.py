@@ -26,9 +26,18 @@ def kind(field: BoundField) -> str:
 
 
 @register.simple_tag
-def control(field: BoundField, **attributes: str) -> SafeString:
-    """The widget of a field in our look; extra attributes are written with underscores for dashes."""
-    extra = {name.replace("_", "-"): value for name, value in attributes.items()}
+def control(field: BoundField, *, bare: bool = False, quiet: bool = False, mirror: str = "") -> SafeString:
+    """The widget of a field in our look.
+
+    :param bare: without a frame, inside one that is drawn already
+    :param quiet: without the placeholder, where the label says the same
+    :param mirror: id of the control that shows the same value
+    """
     own = field.field.widget.attrs.get("class", "")
-    look = LOOKS.get(kind(field), "input")
-    return field.as_widget(attrs={"class": f"{look} {own}".strip(), **extra})
+    look = "grow" if bare else LOOKS.get(kind(field), "input")
+    attributes = {"class": f"{look} {own}".strip()}
+    if quiet:
+        attributes["placeholder"] = ""
+    if mirror:
+        attributes["data-mirror"] = mirror
+    return field.as_widget(attrs=attributes)
