@@ -1,0 +1,1 @@
+"""The venues Obscura trades on: sessions, differences, and an exchange of our own."""

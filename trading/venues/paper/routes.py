@@ -1,0 +1,54 @@
+"""The table of REST calls: who may ask, what it weighs, who answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .exchange import Exchange
+from .ledger import Account
+from .tape import Tape
+
+OPEN, KEYED, SIGNED = "open", "keyed", "signed"
+
+
+@dataclass(slots=True)
+class Call:
+    """What a handler gets. `account` is None for open calls."""
+
+    exchange: Exchange
+    tape: Tape
+    params: Mapping[str, str]
+    account: Account | None = None
+
+    @property
+    def owner(self) -> Account:
+        assert self.account is not None, "a signed call has an account"
+        return self.account
+
+
+Handler = Callable[[Call], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    handler: Handler
+    market: str
+    access: str = OPEN
+    weight: int = 1
+    order: bool = False  # counts against the account's order limits
+
+
+TABLE: dict[tuple[str, str], Route] = {}
+
+
+def route(method: str, *paths: str, market: str, access: str = OPEN, weight: int = 1, order: bool = False) -> Any:
+    """Register a handler for a method and paths; it answers anything JSON-able."""
+
+    def register(handler: Handler) -> Handler:
+        for path in paths:
+            TABLE[method, path] = Route(handler, market, access, weight, order)
+        return handler
+
+    return register
