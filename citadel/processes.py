@@ -34,7 +34,7 @@ def run_dir(env: Mapping[str, str] = os.environ) -> Path:
     return path
 
 
-def hold(directory: Path, name: str, *, patience: float = 3.0) -> int:
+def hold(directory: Path, name: str, *, patience: float = 1.0) -> int:
     """Take the right to be `name` in this directory; the kernel gives it back when the process ends, however it ends.
 
     :returns: the file descriptor that holds it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,36 @@ CROWD = [person(number) for number in range(100, 200)]
 @pytest.fixture
 def exchange() -> Iterator[Exchange]:
     """A loopback exchange that knows Ben, Cleo and a crowd of a hundred."""
-    peer = Exchange([BEN, CLEO, *CROWD]).start()
-    yield peer
-    peer.stop()
+    with closing_exchange() as peer:
+        yield peer
 
 
 @pytest.fixture
 def vault(exchange: Exchange) -> Iterator[Vault]:
     """Signer and egress, running, nobody enrolled."""
+    with running(exchange) as pair:
+        yield pair
+
+
+@pytest.fixture(scope="module")
+def quiet_vault() -> Iterator[Vault]:
+    """One pair for all tests of a module that kill nothing and send nothing. Ben's account is open."""
+    with closing_exchange() as peer, running(peer) as pair:
+        pair.enrol([BEN])
+        yield pair
+
+
+@contextmanager
+def closing_exchange() -> Iterator[Exchange]:
+    peer = Exchange([BEN, CLEO, *CROWD]).start()
+    try:
+        yield peer
+    finally:
+        peer.stop()
+
+
+@contextmanager
+def running(exchange: Exchange) -> Iterator[Vault]:
     with tempfile.TemporaryDirectory(prefix="obscura-") as directory:
         pair = Vault(Path(directory), exchange.port)
         try:
