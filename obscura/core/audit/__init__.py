@@ -1,0 +1,1 @@
+"""Audit: append-only rows, written in the same transaction as what they tell of."""

@@ -1,0 +1,124 @@
+"""Write a nudge with the work it belongs to, send it after the commit, send it again while it is overdue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, NamedTuple
+
+import celery
+import kombu.exceptions
+import orjson
+import psycopg
+from django.db import connection, transaction
+
+from obscura.core import log
+
+GRACE_S = 3.0
+LONGEST_PAUSE_S = 300
+TRIES = 40
+
+_logger = log.get("nudge")
+
+_INSERT = """insert into public.nudge_nudge (tenant, task, queue, ids, due, tries, error, dead, created_at)
+ values (%s, %s, %s, %s::jsonb, clock_timestamp() + %s * interval '1 s', 0, '', false, clock_timestamp()) returning id"""
+
+# The pause doubles with each try, up to five minutes; a row that was tried too often waits for a person.
+_OVERDUE = """update public.nudge_nudge n set tries = n.tries + 1, dead = n.tries + 1 > %s,
+   due = clock_timestamp() + least(power(2, n.tries + 1), %s) * interval '1 s'
+ where n.id = any(array(select id from public.nudge_nudge where not dead and due < clock_timestamp()
+   order by due limit %s for update skip locked))
+ returning n.id, n.tenant, n.task, n.queue, n.ids, n.dead"""
+
+
+class Message(NamedTuple):
+    """A nudge that is written and not sent yet."""
+
+    id: int
+    tenant: str
+    task: str
+    queue: str
+    ids: Mapping[str, Any]
+
+
+def write(
+    cursor: Any, *, tenant: str, task: str, queue: str, ids: Mapping[str, Any], wait_s: float = GRACE_S
+) -> Message:
+    """Write the row on the caller's cursor, in the caller's transaction. `send()` it after the commit."""
+    row = cursor.execute(_INSERT, [tenant, task, queue, orjson.dumps(ids).decode(), wait_s]).fetchone()
+    return Message(row[0], tenant, task, queue, ids)
+
+
+def send(message: Message) -> None:
+    """Hand the message to the broker. A broker that is away is no error: the sweep sends it again."""
+    try:
+        celery.current_app.send_task(
+            message.task,
+            kwargs={**message.ids, "nudge": message.id},
+            queue=message.queue,
+            headers={"_schema_name": message.tenant},
+            retry=False,
+        )
+    except (kombu.exceptions.OperationalError, OSError) as error:
+        _logger.warning("nudge.unsent", task=message.task, error=type(error).__name__)
+
+
+def nudge(task: str, *, queue: str = "default", wait_s: float = GRACE_S, **ids: Any) -> None:
+    """Promise that `task` runs in the present tenant: a row now, a message after the commit.
+
+    :param wait_s: after how many seconds the sweep may send it again
+    :param ids: what the task works on; ids only, never payloads or secrets
+    """
+    with connection.cursor() as cursor:
+        message = write(cursor.cursor, tenant=connection.schema_name, task=task, queue=queue, ids=ids, wait_s=wait_s)
+    transaction.on_commit(lambda: send(message))
+
+
+def done(nudge_id: int | None) -> None:
+    """The work is done (or was found done): forget the promise."""
+    if nudge_id is not None:
+        with connection.cursor() as cursor:
+            cursor.execute("delete from public.nudge_nudge where id = %s", [nudge_id])
+
+
+def failed(nudge_id: int | None, *, error: str) -> None:
+    """The work failed in a way nobody expected: keep the reason with the promise, for people to see."""
+    if nudge_id is not None:
+        with connection.cursor() as cursor:
+            cursor.execute("update public.nudge_nudge set error = %s where id = %s", [error[:200], nudge_id])
+
+
+def sweep(*, limit: int = 500) -> int:
+    """Send again whatever is overdue, of all tenants at once. Returns how many were sent."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_OVERDUE, [TRIES, LONGEST_PAUSE_S, limit])
+        rows: Sequence[Any] = cursor.fetchall()
+    for nudge_id, tenant, task, queue, ids, dead in rows:
+        if dead:
+            _logger.error("nudge.dead", task=task, tenant=tenant, nudge=nudge_id)
+            continue
+        send(Message(nudge_id, tenant, task, queue, ids if isinstance(ids, dict) else orjson.loads(ids)))
+    return len(rows)
+
+
+def nudged(name: str) -> Callable[[Callable[..., Any]], Any]:
+    """A Celery task that runs in the nudge's tenant and deletes the nudge when it returns.
+
+    The function takes ids as keywords. It must be safe to run twice and at the same time as itself.
+    """
+
+    def make(work: Callable[..., Any]) -> Any:
+        @wraps(work)
+        def run(*, nudge: int | None = None, **ids: Any) -> None:
+            try:
+                work(**ids)
+            except psycopg.OperationalError:
+                raise  # the database is away or busy: the sweep comes back to it
+            except Exception as error:
+                failed(nudge, error=f"{type(error).__name__}")
+                raise
+            done(nudge)
+
+        return celery.shared_task(name=name, acks_late=True, reject_on_worker_lost=True, ignore_result=True)(run)
+
+    return make

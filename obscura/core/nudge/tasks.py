@@ -1,0 +1,13 @@
+"""The beat's side of nudges."""
+
+from __future__ import annotations
+
+import celery
+
+from obscura.core.nudge import send
+
+
+@celery.shared_task(name="nudge.sweep", ignore_result=True)
+def sweep() -> None:
+    """Send again what is overdue."""
+    send.sweep()
