@@ -1,0 +1,40 @@
+"""Values the tenants app gives to its neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+SCOPES = ("signal:write", "pool:manage", "pool:read", "stream:access")
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRef:
+    """A tenant as its neighbours know it."""
+
+    id: int
+    schema: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """Who calls with an API key."""
+
+    key_id: UUID
+    prefix: str
+    tenant_id: int
+    environment: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One line of the live feed: what became of one lead trade on one follower's account."""
+
+    id: str
+    user_id: str
+    pool_id: str
+    cursor: str
+    html: str
