@@ -1,0 +1,70 @@
+"""Exchange accounts and their sealed credentials, in each tenant's schema."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from obscura.core.ids import uuid7
+
+
+class ExchangeAccount(models.Model):
+    """An account at an exchange that belongs to a user. Its keys are elsewhere: sealed, in `Credential`."""
+
+    class Environment(models.TextChoices):
+        LIVE = "live", "Live"
+        PAPER = "paper", "Paper"
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Being sealed"
+        ACTIVE = "active", "Active"
+        REFUSED = "refused", "Refused"
+        REVOKED = "revoked", "Revoked"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="exchange_accounts")
+    exchange = models.CharField(max_length=32, default="binance")
+    environment = models.CharField(max_length=5, choices=Environment)
+    label = models.CharField(max_length=64)
+    status = models.CharField(max_length=8, choices=Status, default=Status.PENDING)
+    reason = models.CharField(max_length=200, blank=True, default="", help_text="Why it is refused or revoked.")
+    hint = models.CharField(max_length=4, blank=True, default="", help_text="Last characters of the API key.")
+    permissions = models.JSONField(default=dict, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "label"], name="one_label_an_owner")]
+
+    def __str__(self) -> str:
+        return f"{self.label} ({self.exchange}, {self.environment})"
+
+
+class Credential(models.Model):
+    """An account's keys as the vault keeps them: first sealed to the intake key, then as envelopes by field."""
+
+    account = models.OneToOneField(ExchangeAccount, on_delete=models.CASCADE, related_name="credential")
+    sealed = models.BinaryField(null=True, help_text="What the web sealed; empty once the signer has taken it.")
+    envelopes = models.JSONField(default=dict, help_text="Field name to nil:v{n}:{payload}.")
+    key_version = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"Credential of {self.account_id}"
+
+
+class KeyVersion(models.Model):
+    """A version of this tenant's key-encryption key."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active", "Active"
+        DECRYPT_ONLY = "decrypt_only", "Decrypt only"
+        DISABLED = "disabled", "Disabled"
+        DESTROYED = "destroyed", "Destroyed"
+
+    version = models.PositiveIntegerField(unique=True)
+    state = models.CharField(max_length=12, choices=State, default=State.ACTIVE)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"v{self.version} ({self.state})"
