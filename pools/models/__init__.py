@@ -1,0 +1,6 @@
+"""Pools, their traders, and the subscriptions of those who follow them."""
+
+from pools.models.pool import Pool, PoolTrader, Trader
+from pools.models.subscription import Subscription
+
+__all__ = ["Pool", "PoolTrader", "Subscription", "Trader"]
