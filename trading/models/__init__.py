@@ -1,0 +1,7 @@
+"""What trading keeps: what leads did, what followers' accounts were told to do, and what became of it."""
+
+from trading.models.holding import Holding
+from trading.models.order import Denial, Fill, Order
+from trading.models.source import LeadFill, LeadPosition, PoolLane, Signal, Watermark
+
+__all__ = ["Denial", "Fill", "Holding", "LeadFill", "LeadPosition", "Order", "PoolLane", "Signal", "Watermark"]
