@@ -1,0 +1,44 @@
+"""Celery: four queues for orders, served strictly in order of urgency, and two for everything else."""
+
+from __future__ import annotations
+
+import os
+
+from django.conf import settings
+from kombu import Queue
+from tenant_schemas_celery.app import CeleryApp
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "obscura.settings.local")
+
+ORDER_QUEUES = ("critical", "high", "normal", "low")
+JOB_QUEUES = ("default", "billing")
+
+app = CeleryApp("obscura")
+app.conf.update(
+    broker_url=settings.REDIS_URL,
+    result_backend=None,
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_send_task_events=False,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    broker_connection_retry_on_startup=True,
+    task_tenant_cache_seconds=30,
+    task_default_queue="default",
+    task_queues=[Queue(name) for name in (*ORDER_QUEUES, *JOB_QUEUES)],
+    # One list a queue and the order of -Q kept: critical is always looked at first. The long visibility timeout is
+    # on purpose: a message that comes back early would be a second run, and the sweep recovers what is lost.
+    broker_transport_options={
+        "queue_order_strategy": "priority",
+        "priority_steps": [0],
+        "visibility_timeout": 3600,
+        "socket_timeout": None,
+    },
+    beat_schedule={
+        "nudge.sweep": {"task": "nudge.sweep", "schedule": 1.0, "options": {"queue": "default", "expires": 5}},
+        "trading.sweep": {"task": "trading.sweep_all", "schedule": 1.0, "options": {"queue": "high", "expires": 5}},
+    },
+)
+app.set_default()
