@@ -119,16 +119,18 @@ class _Connection(asyncio.Protocol):
     # httptools
     def on_message_begin(self) -> None:
         if self.complete:
-            self.spoiled = True
+            self.spoiled = True  # a second answer to one request; nothing of it may mix with the first
 
     def on_header(self, name: bytes, value: bytes) -> None:
         wanted = self.pool.wanted.get(name.lower())
-        if wanted is not None:
+        if wanted is not None and not self.complete:
             if self.headers is None:
                 self.headers = {}
             self.headers[wanted] = value.decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
+        if self.complete:
+            return
         self.length += len(body)
         if self.length > self.pool.max_body:
             self.chunks.clear()
@@ -138,14 +140,15 @@ class _Connection(asyncio.Protocol):
             self.chunks.append(body)
 
     def on_message_complete(self) -> None:
+        if self.complete:
+            return
         status = self.parser.get_status_code()
         if 100 <= status < 200 and status != 101:
             self.headers = None
             return
-        if not self.complete:
-            self.complete = True
-            self.status = status
-            self.keep = status != 101 and self.parser.should_keep_alive()
+        self.complete = True
+        self.status = status
+        self.keep = status != 101 and self.parser.should_keep_alive()
 
     # the pool's side
     def send(self, call: _Call) -> None:
