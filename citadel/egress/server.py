@@ -108,6 +108,8 @@ class Caller(asyncio.Protocol):
 
     def write(self, frame: bytes) -> None:
         assert self._transport is not None
+        if self._transport.is_closing():
+            return  # whoever asked has left
         self._transport.write(frame)
         if self._transport.get_write_buffer_size() > MAX_UNREAD:
             self._egress.log.line("caller_cut_off", unread=self._transport.get_write_buffer_size())

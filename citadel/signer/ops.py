@@ -22,6 +22,7 @@ from citadel.signer.requests import sign_rows
 from citadel.vaults.base import Vault
 
 MAX_ROWS = 2_000
+MAX_ENTRIES = 1_000
 MAX_SEALED = 64 << 10
 _CHUNKS_REMEMBERED = 8_192
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}", re.ASCII)
@@ -178,6 +179,8 @@ class Signer:
     def _open(self, message: Message) -> Message:
         refused: list[tuple[bytes, str]] = []
         opened = 0
+        if len(message["entries"]) > MAX_ENTRIES:
+            raise Refused("entries_count")
         for entry in message["entries"]:
             tenant, account, envelopes = _entry(entry)
             try:
