@@ -44,10 +44,10 @@ class Egress:
             for row, _ in rows:
                 tracked.settle(row)(answer)
             return
-        timeout, not_after_ms = message["timeout_ms"] / 1000, message["not_after_ms"]
+        timeout, not_after_ms, urgent = message["timeout_ms"] / 1000, message["not_after_ms"], message["urgent"]
         submit, settle = pool.submit, tracked.settle
         for row, request in rows:
-            submit(request, settle(row), timeout=timeout, not_after_ms=not_after_ms)
+            submit(request, settle(row), timeout=timeout, not_after_ms=not_after_ms, urgent=urgent)
 
     def stats(self) -> Message:
         return {
@@ -181,7 +181,7 @@ class Caller(asyncio.Protocol):
 
 _CHUNK = {
     "chunk": bytes, "reply": bytes, "venue": str, "market": str, "env": str,
-    "not_after_ms": int, "timeout_ms": int, "rows": list,
+    "not_after_ms": int, "timeout_ms": int, "urgent": bool, "rows": list,
 }  # fmt: skip
 
 

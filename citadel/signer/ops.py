@@ -63,6 +63,7 @@ class Signer:
                 {
                     "chunk": bytes, "reply": bytes, "venue": str, "market": str, "env": str, "method": str, "path": str,
                     "head": bytes, "rows": list, "not_after_ms": int, "timeout_ms": int,
+                    "urgent": bool,
                 },
             ),
         }  # fmt: skip
@@ -94,6 +95,8 @@ class Signer:
         if not isinstance(op, str) or op not in self._ops:
             raise Refused("unknown_op")
         run, fields = self._ops[op]
+        if op == "send":
+            message.setdefault("urgent", False)
         if len(message) != len(fields) + 2 or not fields.keys() <= message.keys():
             raise Refused("bad_fields")
         for name, kind in fields.items():
@@ -237,7 +240,7 @@ class Signer:
 
     def _forwarded(self, message: Message, requests: list[tuple[int, bytes]]) -> bool:
         deliver = {name: message[name] for name in ("chunk", "reply", "venue", "market", "env")}
-        deliver |= {name: message[name] for name in ("not_after_ms", "timeout_ms")}
+        deliver |= {name: message[name] for name in ("not_after_ms", "timeout_ms", "urgent")}
         frame = pack({"op": "deliver", **deliver, "rows": requests})
         if not self._egress.forward(frame):
             return False

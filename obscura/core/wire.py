@@ -226,6 +226,7 @@ class Pool:
         self.wanted: dict[bytes, str] = {name.lower().encode(): name.lower() for name in wanted}
         self._idle: list[_Connection] = []
         self._all: set[_Connection] = set()
+        self._urgent: deque[_Call] = deque()
         self._waiting: deque[_Call] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -233,29 +234,32 @@ class Pool:
         self._closed = False
         self._drained = asyncio.Event()
 
-    def submit(self, data: bytes, settle: Settle, *, timeout: float, not_after_ms: int = 1 << 62) -> None:
+    def submit(
+        self, data: bytes, settle: Settle, *, timeout: float, not_after_ms: int = 1 << 62, urgent: bool = False
+    ) -> None:
         """Send `data`, a complete HTTP request, once; `settle` is called exactly once with the `Answer`.
 
         :param timeout: seconds from the moment the bytes are handed over to the complete answer
         :param not_after_ms: Unix milliseconds; a request still waiting then is not sent. Looked at again at the
             moment of sending, so that a process that was stopped in between sends nothing stale.
+        :param urgent: where requests wait, this one goes before all that are not urgent
         """
         call = _Call(data, settle, timeout, not_after_ms)
         if self._closed:
             self._unsent(call, b"pool_closed")
         elif _now_ms() > not_after_ms:
             self._unsent(call, b"too_late")
-        elif not self._waiting and (connection := self._take()) is not None:
+        elif not self._queued() and (connection := self._take()) is not None:
             connection.send(call)
             self._watch(connection.deadline)
-        elif len(self._waiting) >= self.queue:
+        elif self._queued() >= self.queue:
             self._unsent(call, b"queue_full")
         else:
-            self._waiting.append(call)
+            (self._urgent if urgent else self._waiting).append(call)
             self._watch(self.loop.time() + min(3600.0, (not_after_ms - _now_ms()) / 1000))
             self._grow()
 
-    async def send(self, data: bytes, *, timeout: float, not_after_ms: int = 1 << 62) -> Answer:
+    async def send(self, data: bytes, *, timeout: float, not_after_ms: int = 1 << 62, urgent: bool = False) -> Answer:
         """`submit` for one request, awaited. A caller that is cancelled leaves the request on its way."""
         future: asyncio.Future[Answer] = self.loop.create_future()
 
@@ -263,7 +267,7 @@ class Pool:
             if not future.done():
                 future.set_result(answer)
 
-        self.submit(data, settle, timeout=timeout, not_after_ms=not_after_ms)
+        self.submit(data, settle, timeout=timeout, not_after_ms=not_after_ms, urgent=urgent)
         return await future
 
     async def warm(self, n: int) -> int:
@@ -278,8 +282,7 @@ class Pool:
     async def close(self) -> None:
         """Close for good: waiting requests end unsent, those in flight in silence."""
         self._closed = True
-        while self._waiting:
-            self._unsent(self._waiting.popleft(), b"pool_closed")
+        self._refuse_all(b"pool_closed")
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -298,7 +301,7 @@ class Pool:
             "open": len(self._all),
             "idle": len(self._idle),
             "connecting": len(self._connecting),
-            "waiting": len(self._waiting),
+            "waiting": self._queued(),
         }
 
     # connections
@@ -318,8 +321,8 @@ class Pool:
         if self._closed or connection.closing:
             connection.close()
             return
-        while self._waiting:
-            call = self._waiting.popleft()
+        while self._queued():
+            call = self._urgent.popleft() if self._urgent else self._waiting.popleft()
             if _now_ms() > call.not_after_ms:
                 self._unsent(call, b"too_late")
                 continue
@@ -341,7 +344,7 @@ class Pool:
         """Open as many connections as waiting requests ask for and `size` allows."""
         while (
             not self._closed
-            and len(self._connecting) < len(self._waiting)
+            and len(self._connecting) < self._queued()
             and len(self._all) + len(self._connecting) < self.size
         ):
             self._connect()
@@ -376,8 +379,15 @@ class Pool:
             self.loop.call_exception_handler({"message": "a connection could not be opened", "exception": error})
         if not self._all and not self._connecting:
             # Nobody is left who could serve those that wait, and the next attempt would be as good as this one.
-            while self._waiting:
-                self._unsent(self._waiting.popleft(), b"connect_failed")
+            self._refuse_all(b"connect_failed")
+
+    def _queued(self) -> int:
+        return len(self._urgent) + len(self._waiting)
+
+    def _refuse_all(self, why: bytes) -> None:
+        for queue in (self._urgent, self._waiting):
+            while queue:
+                self._unsent(queue.popleft(), why)
 
     @staticmethod
     def _unsent(call: _Call, why: bytes) -> None:
@@ -404,12 +414,15 @@ class Pool:
                 connection.expire()
             else:
                 soonest = min(soonest, connection.deadline)
-        late = [call for call in self._waiting if call.not_after_ms <= now_ms]
-        if late:
-            self._waiting = deque(call for call in self._waiting if call.not_after_ms > now_ms)
-        if self._waiting:
-            first = min(call.not_after_ms for call in self._waiting)
-            soonest = min(soonest, now + min(3600.0, (first - now_ms) / 1000))
+        late: list[_Call] = []
+        for queue in (self._urgent, self._waiting):
+            kept = [call for call in queue if call.not_after_ms > now_ms]
+            if len(kept) < len(queue):
+                late += [call for call in queue if call.not_after_ms <= now_ms]
+                queue.clear()
+                queue.extend(kept)
+            for call in kept:
+                soonest = min(soonest, now + min(3600.0, (call.not_after_ms - now_ms) / 1000))
         if soonest != float("inf"):
             self._watch(max(soonest, now + 0.001))
         for call in late:

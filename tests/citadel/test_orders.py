@@ -188,6 +188,34 @@ def test_a_dropped_connection_is_silence_and_the_next_order_goes_through(vault: 
     assert exchange.executed == {"o0": 1, "o1": 1}
 
 
+def test_an_urgent_chunk_overtakes_one_that_waits_for_connections(vault: Vault, exchange: Exchange) -> None:
+    vault.enrol([BEN, *CROWD])
+    vault.egress.terminate()
+    vault.egress.wait()
+    vault.start_egress(OBSCURA_EGRESS_CONNECTIONS="1")
+    exchange.hold.set()
+
+    async def run() -> tuple[list[Result], list[Result]]:
+        sender = vault.sender()
+        crowd = asyncio.create_task(sender.send(order_chunk(CROWD, timeout_ms=300)))
+        await until(lambda: exchange.executed)
+        close = asyncio.create_task(sender.send(order_chunk([BEN], first=500)._replace(urgent=True)))
+        for _ in range(100):
+            if (await sender.egress_stats())["pools"]["binance:spot:paper"]["waiting"] == 100:
+                break
+            await asyncio.sleep(0.002)
+        exchange.hold.clear()
+        both = await crowd, await close
+        await sender.close()
+        return both
+
+    crowd, [close] = asyncio.run(run())
+
+    assert close.status == 200
+    assert min(result.done_ms for result in crowd if result.status == 200) >= close.done_ms
+    assert [result.row for result in crowd if result.status != 200] == [0]
+
+
 def test_no_venue_behind_the_address_means_nothing_was_sent(vault: Vault, exchange: Exchange) -> None:
     vault.enrol([BEN])
     vault.egress.terminate()

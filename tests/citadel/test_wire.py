@@ -107,6 +107,17 @@ def test_those_who_wait_are_served_in_their_order() -> None:
     play(story, OK, size=1)
 
 
+def test_the_urgent_go_before_all_others_that_wait() -> None:
+    async def story(pool: Pool, seats: list[Peer]) -> None:
+        order: list[int] = []
+        for number in range(20):
+            pool.submit(GET, lambda _, number=number: order.append(number), timeout=1, urgent=number in (15, 17))
+        await until(lambda: len(order) == 20)
+        assert order == [15, 17, *range(15), 16, 18, 19]
+
+    play(story, OK, size=1)
+
+
 @pytest.mark.parametrize(
     ("step", "why"),
     [
@@ -205,6 +216,17 @@ def test_chunked_bodies_and_wanted_headers_arrive() -> None:
 
     head = b"HTTP/1.1 429 Slow\r\nRETRY-AFTER: 7\r\nx: y\r\ntransfer-encoding: chunked\r\n\r\n"
     play(story, head + b"2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n", wanted=("Retry-After",))
+
+
+def test_the_urgent_wait_no_longer_than_they_may_either() -> None:
+    async def story(pool: Pool, seats: list[Peer]) -> None:
+        first = asyncio.ensure_future(pool.send(GET, timeout=0.2))
+        await asyncio.sleep(0.01)
+        soon = int(time.time() * 1000) + 30
+        assert end(await pool.send(GET, timeout=1, not_after_ms=soon, urgent=True)) == (UNSENT, b"too_late")
+        assert end(await first) == (SILENCE, b"timeout")
+
+    play(story, "silence", size=1)
 
 
 def test_nobody_listens_means_nothing_was_sent() -> None:

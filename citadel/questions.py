@@ -1,0 +1,174 @@
+"""Questions to the signer, asked and answered one at a time over a blocking connection."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from citadel.domain.frames import BadFrame, Message, pack, unpack
+from obscura.core.errors import Problem
+
+_LENGTH = struct.Struct("<I")
+
+
+class SignerUnavailable(Problem):
+    """The signer does not answer."""
+
+    code, http_status, retryable = "signer_unavailable", 503, True
+    remedy = "Try again in a moment. If it stays, look whether the signer runs and whether OBSCURA_RUN is the same."
+
+
+class SignerRefused(Problem):
+    """The signer refused; `code` says why."""
+
+    code, http_status = "signer_refused", 422
+    remedy = "Read the code: the request is not one the vault's policy allows, or the account is not open."
+
+
+_OPEN_AT_A_TIME = 250
+"""Accounts in one frame: opening takes the signer some 10 microseconds each, and orders wait meanwhile."""
+
+Entry = tuple[int, bytes, Mapping[str, str]]
+"""An account to open: tenant, 16 bytes of its UUID, envelopes by field."""
+
+
+def parts(entries: Sequence[Entry]) -> list[list[list[Any]]]:
+    """Entries as they travel, cut into frames of which none keeps the signer long."""
+    shaped = [[tenant, account, dict(sealed)] for tenant, account, sealed in entries]
+    return [shaped[at : at + _OPEN_AT_A_TIME] for at in range(0, len(shaped), _OPEN_AT_A_TIME)]
+
+
+class SignerClient:
+    """A blocking connection to the signer, made when needed and again after it broke or the process forked.
+
+    Safe to share between threads: one question at a time. Every question may be repeated without harm, so one that met
+    a dead connection is asked once more on a new one.
+
+    :param timeout: seconds for one question, connecting included
+    """
+
+    def __init__(self, *, run_dir: str | Path | None = None, timeout: float = 2.0) -> None:
+        self._path = str(Path(run_dir or os.environ["OBSCURA_RUN"]) / "signer.sock")
+        self._timeout = timeout
+        self._socket: socket.socket | None = None
+        self._pid = 0
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def ping(self) -> None:
+        """Return if the signer answers.
+
+        :raises SignerUnavailable: it does not
+        """
+        self._ask("ping")
+
+    def stats(self) -> Message:
+        """The signer's counts and its CPU seconds."""
+        return self._ask("stats")
+
+    def intake_key(self) -> tuple[bytes, str]:
+        """The X25519 public key (32 bytes) credentials are sealed to, and its id."""
+        answer = self._ask("intake_key")
+        return answer["key"], answer["kid"]
+
+    def enrol(self, *, tenant: int, account: bytes, sealed: bytes) -> tuple[dict[str, str], str]:
+        """Turn a sealed credential into envelopes by field; also the last four characters of the API key.
+
+        :raises SignerRefused: it was not sealed to the intake key, or has no usable fields
+        """
+        answer = self._ask("enrol", tenant=tenant, account=account, sealed=sealed)
+        return answer["envelopes"], answer["hint"]
+
+    def open(self, entries: Sequence[Entry]) -> tuple[int, list[tuple[bytes, str]]]:
+        """Open accounts (tenant, account, envelopes) for signing: how many were, and (account, code) of the others."""
+        opened, refused = 0, []
+        for part in parts(entries):
+            answer = self._ask("open", entries=part)
+            opened += answer["opened"]
+            refused += [(account, code) for account, code in answer["refused"]]
+        return opened, refused
+
+    def forget(self, accounts: Sequence[bytes]) -> int:
+        """Close accounts in the signer. Returns how many were open."""
+        return int(self._ask("forget", accounts=list(accounts))["forgotten"])
+
+    def public(self, account: bytes) -> str:
+        """The API key of an open account; it is public by nature.
+
+        :raises SignerRefused: code ``unknown_account``: open it first
+        """
+        return str(self._ask("public", account=account)["apiKey"])
+
+    def hmac(self, *, account: bytes, payload: bytes, alg: str = "sha256") -> bytes:
+        """The HMAC of a payload that may be signed without its request: a read, or a stream subscription.
+
+        :raises SignerRefused: codes ``unknown_account``, ``payload_*``, ``algorithm_not_allowed``
+        """
+        return cast(bytes, self._ask("hmac", account=account, alg=alg, payload=payload)["digest"])
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
+    def _ask(self, op: str, **fields: Any) -> Message:
+        ident = next(self._ids)
+        frame = pack({"op": op, "id": ident, **fields})
+        with self._lock:
+            answer = self._exchange(frame, ident)
+        if answer.get("ok") is not True:
+            raise SignerRefused(code=str(answer.get("code", "signer_refused")))
+        return answer
+
+    def _exchange(self, frame: bytes, ident: int) -> Message:
+        give_up = time.monotonic() + self._timeout
+        if self._pid != os.getpid():  # after a fork the parent's connection is not ours
+            self._drop()
+        used_before = self._socket is not None
+        try:
+            return self._round_trip(frame, ident, give_up)
+        except TimeoutError:
+            self._drop()  # a late answer must not meet the next question
+            raise SignerUnavailable from None
+        except (OSError, BadFrame):
+            self._drop()
+            if not used_before:
+                raise SignerUnavailable from None
+        try:
+            return self._round_trip(frame, ident, give_up)
+        except (OSError, BadFrame):
+            self._drop()
+            raise SignerUnavailable from None
+
+    def _round_trip(self, frame: bytes, ident: int, give_up: float) -> Message:
+        connection = self._socket
+        if connection is None:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            self._socket, self._pid = connection, os.getpid()
+            connection.settimeout(self._timeout)
+            connection.connect(self._path)
+        connection.settimeout(max(0.001, give_up - time.monotonic()))
+        connection.sendall(frame)
+        received = connection.recv(1 << 16)
+        while len(received) < 4 or len(received) < 4 + _LENGTH.unpack_from(received)[0]:
+            if time.monotonic() > give_up:
+                raise TimeoutError
+            more = connection.recv(1 << 18)
+            if not more:
+                raise ConnectionResetError
+            received += more
+        answer = unpack(received[4:])
+        if answer.get("id") != ident:
+            raise BadFrame
+        return answer
+
+    def _drop(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
