@@ -34,7 +34,11 @@ class ExchangeAccount(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["owner", "label"], name="one_label_an_owner")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "label"], condition=~models.Q(status="revoked"), name="one_label_an_owner"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.label} ({self.exchange}, {self.environment})"

@@ -53,6 +53,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='exchangeaccount',
-            constraint=models.UniqueConstraint(fields=('owner', 'label'), name='one_label_an_owner'),
+            constraint=models.UniqueConstraint(condition=models.Q(('status', 'revoked'), _negated=True), fields=('owner', 'label'), name='one_label_an_owner'),
         ),
     ]

@@ -20,6 +20,8 @@ class CuratedPool(models.Model):
     slots = models.PositiveSmallIntegerField(default=10)
     leverage = models.PositiveSmallIntegerField(default=1)
     max_slippage_bps = models.PositiveSmallIntegerField(default=50)
+    signal_ttl_s = models.PositiveSmallIntegerField(default=30)
+    fee_percentage = models.DecimalField(max_digits=5, decimal_places=2, default=10)
     traders = models.JSONField(default=list, help_text="[{id, name, weight}]: what followers may know of the leads.")
     status = models.CharField(max_length=9, choices=Status, default=Status.DRAFT)
     published_at = models.DateTimeField(null=True, blank=True)

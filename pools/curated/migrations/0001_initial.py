@@ -22,6 +22,8 @@ class Migration(migrations.Migration):
                 ('slots', models.PositiveSmallIntegerField(default=10)),
                 ('leverage', models.PositiveSmallIntegerField(default=1)),
                 ('max_slippage_bps', models.PositiveSmallIntegerField(default=50)),
+                ('signal_ttl_s', models.PositiveSmallIntegerField(default=30)),
+                ('fee_percentage', models.DecimalField(decimal_places=2, default=10, max_digits=5)),
                 ('traders', models.JSONField(default=list, help_text='[{id, name, weight}]: what followers may know of the leads.')),
                 ('status', models.CharField(choices=[('draft', 'Draft'), ('published', 'Published'), ('withdrawn', 'Withdrawn')], default='draft', max_length=9)),
                 ('published_at', models.DateTimeField(blank=True, null=True)),
