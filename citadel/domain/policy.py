@@ -58,6 +58,7 @@ _READ = frozenset(
     {"symbol", "limit", "startTime", "endTime", "fromId", "omitZeroBalances", "needDetails", "recvWindow", "timestamp"}
 )
 _KEY = re.compile(r"[A-Za-z]{1,40}", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII)  # what no escaping touches
 _DIGITS = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 MAX_RECV_WINDOW_MS = 10_000
@@ -123,6 +124,9 @@ def _fields(text: str) -> dict[str, str] | None:
         key, equals, value = part.partition("=")
         if not equals or not _KEY.fullmatch(key) or key in fields:
             return None
+        if _PLAIN.fullmatch(value):
+            fields[key] = value
+            continue
         plain = unquote(value, errors="replace")
         if quote(plain, safe="") != value or not plain.isascii() or not plain.isprintable() or set(plain) & set("&=;+"):
             return None
