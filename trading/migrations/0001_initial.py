@@ -120,11 +120,12 @@ class Migration(migrations.Migration):
                 ('market', models.CharField(max_length=4)),
                 ('symbol', models.CharField(max_length=32)),
                 ('side', models.CharField(default='BOTH', max_length=5)),
+                ('test', models.BooleanField(default=False, help_text="Built by test keys' signals, apart from what is real.")),
                 ('qty', models.DecimalField(decimal_places=18, default=0, help_text='Signed: below zero is short.', max_digits=38)),
                 ('updated_at', models.DateTimeField()),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('pool_id', 'trader_id', 'market', 'symbol', 'side'), name='one_lead_position')],
+                'constraints': [models.UniqueConstraint(fields=('pool_id', 'trader_id', 'market', 'symbol', 'side', 'test'), name='one_lead_position')],
             },
         ),
         migrations.CreateModel(

@@ -78,13 +78,14 @@ class LeadPosition(models.Model):
     market = models.CharField(max_length=4)
     symbol = models.CharField(max_length=32)
     side = models.CharField(max_length=5, default="BOTH")
+    test = models.BooleanField(default=False, help_text="Built by test keys' signals, apart from what is real.")
     qty = amount(default=0, help_text="Signed: below zero is short.")
     updated_at = models.DateTimeField()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["pool_id", "trader_id", "market", "symbol", "side"], name="one_lead_position"
+                fields=["pool_id", "trader_id", "market", "symbol", "side", "test"], name="one_lead_position"
             )
         ]
 

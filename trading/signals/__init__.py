@@ -1,0 +1,1 @@
+"""Signals: recorded once, whoever they come from, and relayed to the tenants that follow."""
