@@ -96,7 +96,10 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "obscura.web.context.shell",
             ],
-            "builtins": ["obscura.web.templatetags.figures"],
+            "libraries": {
+                "figures": "obscura.web.templatetags.figures",
+                "controls": "obscura.web.templatetags.controls",
+            },
         },
     }
 ]

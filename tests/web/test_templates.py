@@ -8,21 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from django.template import Context, Engine
+from django.template import Context, engines
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "templates"
 NODE = shutil.which("node", path=str(Path(sys.executable).parent)) or shutil.which("node")
-ENGINE = Engine(
-    dirs=[str(TEMPLATES)],
-    libraries={
-        "allauth": "allauth.templatetags.allauth",
-        "account": "allauth.account.templatetags.account",
-        "static": "django.templatetags.static",
-        "figures": "obscura.web.templatetags.figures",
-        "controls": "obscura.web.templatetags.controls",
-    },
-)
+ENGINE = engines["django"].engine
 NAMES = sorted(str(path.relative_to(TEMPLATES)) for path in TEMPLATES.rglob("*.*") if "admin" not in path.parts)
 
 
