@@ -111,6 +111,7 @@ class Control:
                 "api_key": one.key,
                 "label": one.label,
                 "orders": len(one.spot.orders) + len(one.usdm.orders),
+                "streams": {SPOT: len(one.spot.streams), USDM: len(one.usdm.streams)},
             }
             for one in self.exchange.ledger.accounts.values()
         ]

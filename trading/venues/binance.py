@@ -1,0 +1,196 @@
+"""Binance-type venues on the fast lane: what a request says, and what an answer means. Pure text in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple
+
+import orjson
+
+from obscura.core import clock
+from obscura.core.money import ZERO, plain
+from trading.domain.order_state import Status
+
+ORDER_PATH = {"spot": "/api/v3/order", "usdm": "/fapi/v1/order"}
+TRADES_PATH = {"spot": "/api/v3/myTrades", "usdm": "/fapi/v1/userTrades"}
+
+_STATUS = {
+    "NEW": Status.WORKING,
+    "PENDING_NEW": Status.WORKING,
+    "PARTIALLY_FILLED": Status.PARTIAL,
+    "FILLED": Status.FILLED,
+    "CANCELED": Status.CANCELED,
+    "PENDING_CANCEL": Status.WORKING,
+    "EXPIRED": Status.EXPIRED,
+    "EXPIRED_IN_MATCH": Status.EXPIRED,
+    "REJECTED": Status.REJECTED,
+}
+
+UNKNOWN_ORDER = -2013
+
+# Codes after which nobody can say whether the order exists, or it certainly does not but may be sent again: the venue
+# is asked before anything else is done. 429 and 418 are such by their status.
+_ASK = {-1000, -1001, -1003, -1006, -1007, -1008, -1015, -1016, -1021, -1034}
+
+_WORDS = {
+    -2010: "The exchange refused the order",
+    -2014: "The exchange does not accept this API key",
+    -2015: "The exchange does not accept this API key, its address or its permissions",
+    -1022: "The exchange does not accept this key's signature",
+    -2019: "Not enough margin at the exchange",
+    -2022: "The exchange has no position to reduce",
+    -1013: "Outside the exchange's limits for this symbol",
+    -1111: "Finer than the exchange's precision",
+    -1121: "The exchange does not know this symbol",
+    -4061: "The account's position mode does not fit",
+    -4164: "Below the exchange's minimum",
+}
+
+
+class Trade(NamedTuple):
+    """One execution, as the venue wrote it."""
+
+    trade_id: str
+    qty: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_asset: str
+    at: datetime
+
+
+class Report(NamedTuple):
+    """What the venue says of one order. `status` UNSURE: ask; None: the venue does not know the order."""
+
+    status: Status | None
+    venue_id: str
+    filled: Decimal
+    average: Decimal | None
+    code: str
+    words: str
+    at: datetime | None
+    trades: Sequence[Trade]
+
+
+def order_head(
+    *,
+    market: str,
+    symbol: str,
+    side: str,
+    type: str,
+    time_in_force: str,
+    limit_price: Decimal | None,
+    reduce_only: bool,
+    position_side: str,
+    recv_window_ms: int,
+) -> bytes:
+    """The part of an order's form that all orders of one signal and shape share."""
+    parts = [f"symbol={symbol}", f"side={side.upper()}"]
+    if type == "limit":
+        assert limit_price is not None
+        parts += ["type=LIMIT", f"timeInForce={time_in_force}", f"price={plain(limit_price)}"]
+    else:
+        parts.append("type=MARKET")
+    if market == "usdm":
+        if position_side != "BOTH":
+            parts.append(f"positionSide={position_side}")
+        elif reduce_only:
+            parts.append("reduceOnly=true")
+        parts.append("newOrderRespType=RESULT")
+    else:
+        parts.append("newOrderRespType=FULL")
+    parts.append(f"recvWindow={recv_window_ms}")
+    return "&".join(parts).encode()
+
+
+def order_tail(*, client_id: str, qty: Decimal, timestamp_ms: int) -> bytes:
+    """The part that is one follower's own."""
+    return f"&quantity={plain(qty)}&newClientOrderId={client_id}&timestamp={timestamp_ms}".encode()
+
+
+def question(*, symbol: str, recv_window_ms: int) -> bytes:
+    """The head of a question after one order by its client id."""
+    return f"symbol={symbol}&recvWindow={recv_window_ms}".encode()
+
+
+def read_order(*, status: int, body: bytes) -> Report:
+    """What an answer to an order, or to a question after one, says. An answer that makes no sense means: ask."""
+    if status <= 0:
+        return _ask("silence" if status == 0 else "unsent", "The exchange did not answer in time")
+    try:
+        answer = orjson.loads(body)
+        if not isinstance(answer, dict):
+            return _ask("garbage", "The exchange's answer made no sense")
+        if 200 <= status < 300:
+            return _accepted(answer)
+    except (orjson.JSONDecodeError, KeyError, InvalidOperation, ValueError, TypeError):
+        return _ask("garbage", "The exchange's answer made no sense")
+    return _refused(status, answer)
+
+
+def read_trades(*, market: str, body: bytes) -> list[Trade]:
+    """The executions in an answer to a question after an order's trades.
+
+    :raises ValueError: the answer is not a list of trades
+    """
+    rows = orjson.loads(body)
+    if not isinstance(rows, list):
+        raise ValueError("not a list of trades")
+    return [
+        Trade(
+            str(row["id"]),
+            Decimal(row["qty"]),
+            Decimal(row["price"]),
+            Decimal(row["commission"]),
+            str(row["commissionAsset"]),
+            clock.from_millis(int(row["time"])),
+        )
+        for row in rows
+    ]
+
+
+def _accepted(answer: dict[str, Any]) -> Report:
+    status = _STATUS.get(str(answer["status"]))
+    if status is None:
+        return _ask("garbage", "The exchange reported a state that is not known")
+    filled = Decimal(answer["executedQty"])
+    worth = Decimal(answer.get("cummulativeQuoteQty") or answer.get("cumQuote") or "0")
+    average = worth / filled if filled else None
+    millis = int(answer.get("transactTime") or answer.get("updateTime") or answer.get("time") or 0)
+    at = clock.from_millis(millis) if millis else None
+    trades = [
+        Trade(
+            str(row["tradeId"]),
+            Decimal(row["qty"]),
+            Decimal(row["price"]),
+            Decimal(row["commission"]),
+            str(row["commissionAsset"]),
+            at or clock.now(),
+        )
+        for row in answer.get("fills") or ()
+    ]
+    words = ""
+    if status is Status.EXPIRED and not filled:
+        words = "The price had moved beyond your cap"
+    elif status is Status.EXPIRED:
+        words = "Filled in part; the rest was beyond your cap"
+    return Report(status, str(answer["orderId"]), filled, average, "", words, at, trades)
+
+
+def _refused(status: int, answer: dict[str, Any]) -> Report:
+    code = int(answer.get("code", 0))
+    message = str(answer.get("msg", ""))[:120]
+    if code == UNKNOWN_ORDER:
+        return Report(None, "", ZERO, None, str(code), message, None, ())
+    duplicate = code == -2010 and "uplicate" in message
+    if status >= 500 or status in (418, 429) or code in _ASK or not code or duplicate:
+        return _ask(str(code or status), "The exchange could not take the order at that moment")
+    words = _WORDS.get(code, "The exchange refused the order")
+    if code in (-2010, -1013) and message:
+        words = f"{words}: {message}"
+    return Report(Status.REJECTED, "", ZERO, None, str(code), words, None, ())
+
+
+def _ask(code: str, words: str) -> Report:
+    return Report(Status.UNSURE, "", ZERO, None, code, words, None, ())
