@@ -1,0 +1,152 @@
+"""The worker's half of an account's life: have the signer take the credentials, then ask the venue what they may do."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from citadel import reads
+from citadel.client import SignerClient, SignerRefused
+from citadel.domain import permissions
+from citadel.domain.permissions import Finding, Verdict
+from citadel.events import AccountActivated, AccountRevoked
+from citadel.models import Credential, ExchangeAccount
+from obscura.core import clock
+from obscura.core.audit import write as audit
+from obscura.core.errors import Unavailable
+from obscura.core.events import announce
+from obscura.core.nudge.send import nudge
+from tenants import services as tenants
+
+Status = ExchangeAccount.Status
+
+SYSTEM = "system"
+_ACCOUNT, _RESTRICTIONS = "/api/v3/account", "/sapi/v1/account/apiRestrictions"
+
+_UNSEALABLE = "What was entered could not be put into the vault. Connect the account again."
+
+
+class VenueAway(Unavailable):
+    """The exchange does not answer."""
+
+    code = "venue_away"
+    remedy = "Nothing is lost: the account stays as it is and the exchange is asked again by itself."
+
+
+def enrol(*, account_id: UUID) -> None:
+    """Carry a pending account as far as it goes: sealed to enveloped, then checked, then active or refused.
+
+    Safe to run twice and beside itself: each step is taken by a conditional update, the second finds it done.
+
+    :raises citadel.client.SignerUnavailable: the signer is away; the account stays pending
+    :raises VenueAway: the exchange is away; the account stays pending
+    """
+    account = _pending(account_id)
+    if account is None or not _enveloped(account):
+        return
+    verdict = ask_venue(account)
+    if verdict.finding is Finding.AWAY:
+        ExchangeAccount.objects.filter(pk=account.pk, status=Status.PENDING).update(reason=verdict.reason)
+        raise VenueAway
+    conclude(account, verdict, was=Status.PENDING, actor=SYSTEM)
+
+
+def ask_venue(account: ExchangeAccount) -> Verdict:
+    """Ask the exchange what the account's key may do.
+
+    :raises citadel.client.SignerUnavailable: the signer is away
+    """
+    if account.exchange != "binance":
+        return permissions.unasked()
+    answers = reads.ask(
+        tenant_id=tenant_id(),
+        account=account.pk.bytes,
+        envelopes=Credential.objects.get(account=account).envelopes,
+        environment=account.environment,
+        paths=(_ACCOUNT, _RESTRICTIONS),
+    )
+    return permissions.of_binance(answers[0], answers[1] if len(answers) > 1 else None)
+
+
+def conclude(account: ExchangeAccount, verdict: Verdict, *, was: str, actor: str) -> bool:
+    """Write a verdict down, if the account still is what it `was`. Returns whether it was this call that did.
+
+    A refused account's envelopes are erased at once: what may not be used is not kept.
+    """
+    good = verdict.finding is Finding.GOOD
+    status, reason = (Status.ACTIVE, "") if good else (Status.REFUSED, verdict.reason)
+    with transaction.atomic():
+        moved = ExchangeAccount.objects.filter(pk=account.pk, status=was).update(
+            status=status, reason=reason[:200], permissions=verdict.permissions, checked_at=clock.now()
+        )
+        if not moved:
+            return False
+        if not good:
+            erase(account)
+        if status != was:
+            audit.record(
+                f"citadel.account.{status}", actor=actor, subject=f"account:{account.pk}", reason=verdict.reason
+            )
+            news = AccountActivated if good else AccountRevoked
+            announce(news(account_id=account.pk, owner_id=account.owner_id))
+    return True
+
+
+def erase(account: ExchangeAccount) -> None:
+    """Erase what is kept of an account's credentials, and have the signer forget them."""
+    Credential.objects.filter(account=account).update(sealed=None, envelopes={}, key_version=0)
+    nudge("citadel.forget", account_id=str(account.pk))
+
+
+def forget(*, account_id: UUID) -> None:
+    """Close an account in the signer.
+
+    :raises citadel.client.SignerUnavailable: it does not answer
+    """
+    signer = SignerClient(run_dir=settings.RUN_DIR)
+    try:
+        signer.forget([account_id.bytes])
+    finally:
+        signer.close()
+
+
+def tenant_id() -> int:
+    """The id of the tenant of the present context."""
+    return int(tenants.tenant_by_schema(connection.schema_name).pk)
+
+
+def _pending(account_id: UUID) -> ExchangeAccount | None:
+    return ExchangeAccount.objects.filter(pk=account_id, status=Status.PENDING).first()
+
+
+def _enveloped(account: ExchangeAccount) -> bool:
+    """Have the signer turn what is sealed into envelopes. False where it will not: the account is refused then."""
+    credential = Credential.objects.get(account=account)
+    if credential.envelopes:
+        return True
+    if credential.sealed is None:
+        return False
+    signer = SignerClient(run_dir=settings.RUN_DIR)
+    try:
+        envelopes, hint = signer.enrol(tenant=tenant_id(), account=account.pk.bytes, sealed=bytes(credential.sealed))
+    except SignerRefused:
+        conclude(account, Verdict(Finding.BAD, _UNSEALABLE), was=Status.PENDING, actor=SYSTEM)
+        return False
+    finally:
+        signer.close()
+    with transaction.atomic():
+        # Two runs make two sets of envelopes of the same secret; the first one written stays.
+        taken = Credential.objects.filter(account=account, sealed__isnull=False).update(
+            envelopes=envelopes, sealed=None, key_version=_version(envelopes)
+        )
+        if taken:
+            ExchangeAccount.objects.filter(pk=account.pk).update(hint=hint)
+            audit.record("citadel.account.sealed", actor=SYSTEM, subject=f"account:{account.pk}")
+    return True
+
+
+def _version(envelopes: dict[str, str]) -> int:
+    """The key version in ``nil:v{n}:{payload}``, the lowest where they differ."""
+    return min(int(text.split(":")[1][1:]) for text in envelopes.values())

@@ -1,0 +1,289 @@
+"""Citadel's door: connect exchange accounts, look at them, take them back. Secrets go in and never come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import cast
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, connection, transaction
+from django.views.decorators.debug import sensitive_variables
+
+from citadel import enrolment, sealing
+from citadel.client import Entry
+from citadel.domain import exchanges
+from citadel.domain.permissions import Finding
+from citadel.enrolment import VenueAway, enrol, forget
+from citadel.events import AccountRevoked
+from citadel.models import Credential, ExchangeAccount
+from citadel.paper import PaperVenueAway, open_at_paper_venue
+from citadel.sealing import VaultNotReady, publish_intake_key
+from citadel.types import AccountRef, CredentialField, Exchange
+from obscura.core import clock
+from obscura.core.audit import write as audit
+from obscura.core.errors import Conflict, Invalid, NotFound
+from obscura.core.events import announce
+from obscura.core.nudge.send import nudge
+
+__all__ = [
+    "AccountUnchecked",
+    "CredentialsInvalid",
+    "ExchangeUnknown",
+    "LabelTaken",
+    "PaperVenueAway",
+    "VaultNotReady",
+    "VenueAway",
+    "account",
+    "accounts_of",
+    "check_account",
+    "connect_account",
+    "credential_fields",
+    "enrol",
+    "envelopes_of",
+    "forget",
+    "open_paper_account",
+    "publish_intake_key",
+    "revoke_account",
+    "supported_exchanges",
+]
+
+LONGEST_LABEL = 60
+Status = ExchangeAccount.Status
+
+
+class ExchangeUnknown(Invalid):
+    """No exchange of this name is known."""
+
+    code = "exchange_unknown"
+    remedy = "Take a code from GET /api/exchanges/supported, e.g. binance."
+
+
+class CredentialsInvalid(Invalid):
+    """The credentials are not complete, or not what this exchange gives out."""
+
+    code = "credentials_invalid"
+    remedy = "Correct the fields that are named and send all of them again."
+
+
+class LabelTaken(Conflict):
+    """You already have an account of this name."""
+
+    code = "label_taken"
+    remedy = "Choose another name, or remove the account that has it."
+
+
+class AccountUnchecked(Conflict):
+    """Only an active account can be checked again."""
+
+    code = "account_not_active"
+    remedy = "Wait until it is active; connect a refused account again with another key."
+
+
+def supported_exchanges() -> list[Exchange]:
+    """Every exchange there is, by code."""
+    return list(exchanges.exchanges().values())
+
+
+def credential_fields(exchange: str) -> list[CredentialField]:
+    """What the form for an exchange's credentials asks.
+
+    :raises ExchangeUnknown: there is no such exchange
+    """
+    _known(exchange)
+    return exchanges.fields_of(exchange)
+
+
+@sensitive_variables("credentials", "entered", "sealed")
+def connect_account(
+    *, owner_id: UUID, exchange: str, environment: str, label: str, credentials: Mapping[str, str], actor: str
+) -> AccountRef:
+    """Take an exchange account of a user: seal its credentials to the vault and have them checked.
+
+    The account is ``pending`` until the signer has taken the credentials and the exchange has told what they may do.
+
+    :param label: the owner's name for it; where it is empty one is made from the exchange's
+    :raises ExchangeUnknown: there is no such exchange
+    :raises CredentialsInvalid: fields are missing, unknown or malformed; ``details`` says which, never what was entered
+    :raises Invalid: the environment or label is none
+    :raises LabelTaken: the owner has an account of this name
+    :raises NotFound: there is no such user
+    :raises VaultNotReady: nothing can be sealed now
+    """
+    _known(exchange)
+    if environment not in ExchangeAccount.Environment.values:
+        raise Invalid("The environment is live or paper.", code="environment_unknown")
+    entered = exchanges.cleaned(credentials)
+    found = exchanges.faults(exchange, entered)
+    if found:
+        raise CredentialsInvalid(details={"fields": {fault.field: fault.words for fault in found}})
+    _user_exists(owner_id)
+    sealed = sealing.seal(cast("Mapping[str, str]", entered))
+    with transaction.atomic():
+        row = ExchangeAccount(
+            owner_id=owner_id,
+            exchange=exchange,
+            environment=environment,
+            label=_label(label) or _free_label(owner_id, exchange),
+            created_at=clock.now(),
+        )
+        try:
+            with transaction.atomic():
+                row.save(force_insert=True)
+        except IntegrityError as error:
+            if "one_label_an_owner" in str(error):
+                raise LabelTaken from None
+            raise
+        Credential.objects.create(account=row, sealed=sealed, created_at=row.created_at)
+        audit.record(
+            "citadel.account.connected",
+            actor=actor,
+            subject=f"account:{row.pk}",
+            exchange=exchange,
+            environment=environment,
+        )
+        nudge("citadel.enrol", account_id=str(row.pk))
+    return _ref(row)
+
+
+def open_paper_account(*, owner_id: UUID, label: str, usd: str | int, actor: str) -> AccountRef:
+    """Open an account at the paper venue with a fresh key pair, and connect it.
+
+    :param usd: whole or decimal US dollars (as USDT) in the spot wallet, and as many again in the futures wallet
+    :raises Invalid: the amount is not between 1 and 10,000,000
+    :raises LabelTaken: the owner has an account of this name
+    :raises NotFound: there is no such user
+    :raises PaperVenueAway: the paper venue is not running
+    :raises VaultNotReady: nothing can be sealed now
+    """
+    _user_exists(owner_id)
+    wanted = _label(label)
+    # Asked first, so that no account is opened at the venue for one that cannot be connected.
+    if wanted and ExchangeAccount.objects.exclude(status=Status.REVOKED).filter(owner=owner_id, label=wanted).exists():
+        raise LabelTaken
+    keys = open_at_paper_venue(label=f"{connection.schema_name}/{wanted}", usd=usd)
+    return connect_account(
+        owner_id=owner_id,
+        exchange="binance",
+        environment="paper",
+        label=label,
+        credentials={"apiKey": keys.api_key, "secret": keys.secret.reveal()},
+        actor=actor,
+    )
+
+
+def account(*, account_id: UUID, user_id: UUID) -> AccountRef:
+    """One account of a user.
+
+    :raises NotFound: this user has none of this id
+    """
+    return _ref(_of(account_id, user_id))
+
+
+def accounts_of(user_id: UUID) -> list[AccountRef]:
+    """A user's accounts, those taken back left out, oldest first."""
+    rows = ExchangeAccount.objects.filter(owner_id=user_id).exclude(status=Status.REVOKED)
+    return [_ref(row) for row in rows.order_by("created_at", "id")]
+
+
+def check_account(*, account_id: UUID, actor: str, user_id: UUID | None = None) -> AccountRef:
+    """Ask the exchange again what an active account's key may do; refuse the account if it has become too much.
+
+    :param user_id: the owner who asks; None for the platform's own sweep
+    :raises NotFound: this user has none of this id
+    :raises AccountUnchecked: the account is not active
+    :raises VenueAway: the exchange does not answer; the account stays as it is
+    """
+    row = _of(account_id, user_id)
+    if row.status != Status.ACTIVE:
+        raise AccountUnchecked
+    verdict = enrolment.ask_venue(row)
+    if verdict.finding is Finding.AWAY:
+        raise VenueAway
+    enrolment.conclude(row, verdict, was=Status.ACTIVE, actor=actor)
+    row.refresh_from_db()
+    return _ref(row)
+
+
+def revoke_account(*, account_id: UUID, actor: str, user_id: UUID | None = None) -> None:
+    """Take an account back: its envelopes are erased, the signer forgets it, and whoever trades with it is told.
+
+    May be repeated.
+
+    :param user_id: the owner who asks; None for the tenant's own staff
+    :raises NotFound: this user has none of this id
+    """
+    row = _of(account_id, user_id)
+    with transaction.atomic():
+        moved = (
+            ExchangeAccount.objects.filter(pk=row.pk)
+            .exclude(status=Status.REVOKED)
+            .update(status=Status.REVOKED, reason="Taken back.")
+        )
+        if not moved:
+            return
+        enrolment.erase(row)
+        audit.record("citadel.account.revoked", actor=actor, subject=f"account:{row.pk}")
+        announce(AccountRevoked(account_id=row.pk, owner_id=row.owner_id))
+
+
+def envelopes_of(account_ids: Iterable[UUID]) -> list[Entry]:
+    """What the signer opens: (tenant id, the account's 16 bytes, envelopes by field), of the active ones among these.
+
+    Ready for ``SignerClient.open`` and ``ChunkSender.open``. An account that is missing here may not trade.
+    """
+    rows = Credential.objects.filter(account__in=list(account_ids), account__status=Status.ACTIVE)
+    tenant = enrolment.tenant_id()
+    return [(tenant, row.account_id.bytes, dict(row.envelopes)) for row in rows if row.envelopes]
+
+
+def _known(exchange: str) -> None:
+    if exchange not in exchanges.exchanges():
+        raise ExchangeUnknown
+
+
+def _user_exists(user_id: UUID) -> None:
+    if not get_user_model().objects.filter(pk=user_id, is_active=True).exists():
+        raise NotFound("There is no such user.", code="user_unknown")
+
+
+def _label(label: str) -> str:
+    text = " ".join(label.split())
+    if len(text) > LONGEST_LABEL or not text.isprintable():
+        raise Invalid(f"A name has at most {LONGEST_LABEL} characters, all of them printable.", code="label_invalid")
+    return text
+
+
+def _free_label(owner_id: UUID, exchange: str) -> str:
+    name = exchanges.exchanges()[exchange].name
+    taken = set(ExchangeAccount.objects.filter(owner_id=owner_id).values_list("label", flat=True))
+    number = 1
+    while (label := name if number == 1 else f"{name} {number}") in taken:
+        number += 1
+    return label
+
+
+def _of(account_id: UUID, user_id: UUID | None) -> ExchangeAccount:
+    rows = ExchangeAccount.objects.filter(pk=account_id)
+    if user_id is not None:
+        rows = rows.filter(owner_id=user_id)
+    row = rows.first()
+    if row is None:
+        raise NotFound("There is no such exchange account.", code="account_unknown")
+    return row
+
+
+def _ref(row: ExchangeAccount) -> AccountRef:
+    return AccountRef(
+        id=row.pk,
+        owner_id=row.owner_id,
+        exchange=row.exchange,
+        environment=row.environment,
+        label=row.label,
+        status=row.status,
+        reason=row.reason,
+        hint=row.hint,
+        permissions=dict(row.permissions),
+        checked_at=row.checked_at,
+        created_at=row.created_at,
+    )
