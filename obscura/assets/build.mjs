@@ -7,7 +7,7 @@ import {build, context} from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, "dist");
-const fontsource = createRequire(import.meta.url);
+const packages = createRequire(import.meta.url);
 
 const fonts = {
   "inter.woff2": "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
@@ -20,7 +20,12 @@ function emptyDist() {
 }
 
 function copyFonts() {
-  for (const [name, source] of Object.entries(fonts)) cpSync(fontsource.resolve(source), join(dist, "fonts", name));
+  for (const [name, source] of Object.entries(fonts)) {
+    const file = packages.resolve(source);
+    cpSync(file, join(dist, "fonts", name));
+    // The Open Font License travels with the font.
+    cpSync(join(dirname(file), "../LICENSE"), join(dist, "fonts", `${name}.LICENSE.txt`));
+  }
 }
 
 function symbolOf(file) {

@@ -35,7 +35,7 @@ def control(field: BoundField, *, bare: bool = False, quiet: bool = False, mirro
     """
     own = field.field.widget.attrs.get("class", "")
     look = "grow" if bare else LOOKS.get(kind(field), "input")
-    attributes = {"class": f"{look} {own}".strip()}
+    attributes: dict[str, str | bool] = {"class": f"{look} {own}".strip()}
     if quiet:
         attributes["placeholder"] = ""
     if mirror:
