@@ -89,9 +89,9 @@ class Venue:
         assert status == 200, answer
         return answer
 
-    def account(self, label: str = "ben", *, spot: dict | None = None, usdm: dict | None = None) -> Key:
+    def account(self, label: str = "ben", *, spot: dict | None = None, usdm: dict | None = None, **may: bool) -> Key:
         made = Key(uuid.uuid4().hex, uuid.uuid4().hex, label)
-        body = {"api_key": made.api_key, "secret": made.secret, "label": label}
+        body = {"api_key": made.api_key, "secret": made.secret, "label": label, **may}
         self.control("POST", "/accounts", body | {"spot": spot or {"USDT": "10000"}, "usdm": usdm or {"USDT": "10000"}})
         return made
 

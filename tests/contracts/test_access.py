@@ -16,20 +16,23 @@ QUERY = (
     b"symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
 )
 SIGNATURE = b"c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71"
+# The same order, split between query and body: the two are joined with nothing between.
+MIXED_QUERY = b"symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC"
+MIXED_BODY = b"quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
 MIXED = b"0fd168b8ddb4876a0358a8d14d0c9f3da0e9b20c5d52b2a00fcf7d1c602f9a77"
 
 ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
 
 
-def test_the_documented_signature_is_right() -> None:
+def test_the_documented_signatures_are_right() -> None:
     account = Account(1, KEY, SECRET, "")
 
     access.proven(account, QUERY, SIGNATURE)
+    access.proven(account, MIXED_QUERY + MIXED_BODY, MIXED)
     assert sign(QUERY.decode(), SECRET) == f"{QUERY.decode()}&signature={SIGNATURE.decode()}"
 
 
 def test_query_and_body_are_signed_joined_without_anything_between() -> None:
-    """The documentation's third example; its signature was taken over the two parts glued together."""
     ledger = Ledger({"spot": {}, "usdm": {}})
     ledger.open_account(1, KEY, SECRET, "", {}, {})
     now = int(time.time() * 1000)
@@ -102,3 +105,16 @@ def test_parameters_that_come_twice_or_are_nonsense_are_refused(venue: Venue) ->
     ):
         status, answer = venue.spot(ben, **{**ORDER, **order})
         assert (status, answer["code"]) == (400, code), (order, answer)
+
+
+def test_a_key_says_what_it_may_do_and_is_held_to_it(venue: Venue) -> None:
+    ben, cleo = venue.account(), venue.account("reader", trade=False, withdraw=True)
+    path = "/sapi/v1/account/apiRestrictions"
+    names = ("enableSpotAndMarginTrading", "enableFutures", "enableWithdrawals")
+
+    assert [venue.call("GET", path, ben)[2][name] for name in names] == [True, True, False]
+    assert [venue.call("GET", path, cleo)[2][name] for name in names] == [False, False, True]
+    for order in (venue.spot, venue.usdm):
+        status, answer = order(cleo, **ORDER)
+        assert (status, answer["code"]) == (401, -2015)
+    assert venue.executions("reader") == {}

@@ -34,6 +34,10 @@ UNKNOWN_ORDER = -2013
 # is asked before anything else is done. 429 and 418 are such by their status.
 _ASK = {-1000, -1001, -1003, -1006, -1007, -1008, -1015, -1016, -1021, -1034}
 
+# The vault's own refusals: such a request never left and never will. Any other reason for an order that did not leave
+# (a process that is away, a time that has passed) lets it be asked after and sent again while it is fresh.
+_VAULT_REFUSED = ("unknown_account", "request_not_allowed", "malformed_query", "query_", "field_", "market_not_allowed")
+
 _WORDS = {
     -2010: "The exchange refused the order",
     -2014: "The exchange does not accept this API key",
@@ -67,6 +71,7 @@ class Report(NamedTuple):
     venue_id: str
     filled: Decimal
     average: Decimal | None
+    worth: Decimal
     code: str
     words: str
     at: datetime | None
@@ -116,8 +121,10 @@ def question(*, symbol: str, recv_window_ms: int) -> bytes:
 
 def read_order(*, status: int, body: bytes) -> Report:
     """What an answer to an order, or to a question after one, says. An answer that makes no sense means: ask."""
-    if status <= 0:
-        return _ask("silence" if status == 0 else "unsent", "The exchange did not answer in time")
+    if status == 0:
+        return _ask("silence", "The exchange did not answer in time")
+    if status < 0:
+        return _unsent(body.decode(errors="replace")[:32])
     try:
         answer = orjson.loads(body)
         if not isinstance(answer, dict):
@@ -175,22 +182,28 @@ def _accepted(answer: dict[str, Any]) -> Report:
         words = "The price had moved beyond your cap"
     elif status is Status.EXPIRED:
         words = "Filled in part; the rest was beyond your cap"
-    return Report(status, str(answer["orderId"]), filled, average, "", words, at, trades)
+    return Report(status, str(answer["orderId"]), filled, average, worth, "", words, at, trades)
 
 
 def _refused(status: int, answer: dict[str, Any]) -> Report:
     code = int(answer.get("code", 0))
     message = str(answer.get("msg", ""))[:120]
     if code == UNKNOWN_ORDER:
-        return Report(None, "", ZERO, None, str(code), message, None, ())
+        return Report(None, "", ZERO, None, ZERO, str(code), message, None, ())
     duplicate = code == -2010 and "uplicate" in message
     if status >= 500 or status in (418, 429) or code in _ASK or not code or duplicate:
         return _ask(str(code or status), "The exchange could not take the order at that moment")
     words = _WORDS.get(code, "The exchange refused the order")
     if code in (-2010, -1013) and message:
         words = f"{words}: {message}"
-    return Report(Status.REJECTED, "", ZERO, None, str(code), words, None, ())
+    return Report(Status.REJECTED, "", ZERO, None, ZERO, str(code), words, None, ())
+
+
+def _unsent(code: str) -> Report:
+    if code.startswith(_VAULT_REFUSED):
+        return Report(Status.MISSED, "", ZERO, None, ZERO, code, "The vault did not sign for this account", None, ())
+    return _ask(code, "The order has not left us yet")
 
 
 def _ask(code: str, words: str) -> Report:
-    return Report(Status.UNSURE, "", ZERO, None, code, words, None, ())
+    return Report(Status.UNSURE, "", ZERO, None, ZERO, code, words, None, ())

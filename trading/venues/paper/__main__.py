@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import gc
 import logging
-import os
 import signal
 import ssl
 import sys
@@ -123,7 +122,6 @@ async def run(asked: argparse.Namespace) -> None:
 def main() -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s paper %(levelname)s %(message)s")
     asked = arguments()
-    os.umask(0o077)
     uvloop.run(run(asked))
 
 

@@ -8,6 +8,7 @@ import resource
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -119,7 +120,10 @@ class Control:
     # What shall be
 
     def accounts(self, asked: dict[str, Any]) -> Any:
-        """One account, or many under `accounts`."""
+        """One account, or many under `accounts`.
+
+        A key trades and cannot withdraw, unless `withdraw` is true or `trade` is false.
+        """
         rows = asked.get("accounts", [asked])
         made = [
             self.exchange.open_account(
@@ -128,6 +132,8 @@ class Control:
                 label=str(row.get("label", "")),
                 spot=_amounts(row.get("spot", {})),
                 usdm=_amounts(row.get("usdm", {})),
+                may_trade=bool(row.get("trade", True)),
+                may_withdraw=bool(row.get("withdraw", False)),
             )
             for row in rows
         ]
@@ -263,8 +269,7 @@ def _read(request: Request) -> dict[str, Any]:
         if not isinstance(asked, dict):
             raise Wrong("the body must be a JSON object")
         return asked
-    pairs = (one.partition("=") for one in request.query.decode("latin-1").split("&") if one)
-    return {name: value for name, _, value in pairs}
+    return dict(parse_qsl(request.query.decode("latin-1")))
 
 
 def _text(asked: dict[str, Any], name: str) -> str:

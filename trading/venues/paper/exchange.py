@@ -198,12 +198,23 @@ class Exchange:
 
     # Accounts
 
-    def open_account(self, *, key: str, secret: str, label: str, spot: dict[str, int], usdm: dict[str, int]) -> Account:
+    def open_account(
+        self,
+        *,
+        key: str,
+        secret: str,
+        label: str,
+        spot: dict[str, int],
+        usdm: dict[str, int],
+        may_trade: bool = True,
+        may_withdraw: bool = False,
+    ) -> Account:
         """A new account, or a known key with new secret, label and balances; on disk when this returns."""
         known = self.ledger.by_key.get(key)
         id = known.id if known else max(self.ledger.accounts, default=0) + 1
-        self.journal.write(["account", id, key, secret, label, spot, usdm])
-        account = self.ledger.open_account(id, key, secret, label, spot, usdm)
+        may = [may_trade, may_withdraw]
+        self.journal.write(["account", id, key, secret, label, spot, usdm, may])
+        account = self.ledger.open_account(id, key, secret, label, spot, usdm, may)
         self.tell(account, SPOT, reports.account_position(account, spot))
         return account
 

@@ -95,6 +95,7 @@ class Account:
         self.leverage: dict[str, int] = {}
         self.isolated: set[str] = set()
         self.hedged = False
+        self.may_trade, self.may_withdraw = True, False  # what the key is allowed to do
         self.spot, self.usdm = Desk(), Desk()
         self.listen_key: str | None = None
         self.listen_until = 0.0
@@ -133,13 +134,23 @@ class Ledger:
         self.last_id += 1
         return self.last_id
 
-    def open_account(self, id: int, key: str, secret: str, label: str, spot: dict, wallet: dict) -> Account:
+    def open_account(
+        self,
+        id: int,
+        key: str,
+        secret: str,
+        label: str,
+        spot: dict[str, int],
+        wallet: dict[str, int],
+        may: Sequence[bool] = (True, False),
+    ) -> Account:
         """A new account; with a known id its keys and label change and the balances given are set."""
         account = self.accounts.get(id)
         if account is None:
             account = self.accounts[id] = Account(id, key, secret, label)
         self.by_key.pop(account.key, None)
         account.key, account.secret, account.label = key, secret.encode(), label
+        account.may_trade, account.may_withdraw = may
         self.by_key[key] = account
         for asset, free in spot.items():
             account.balance(asset)[0] = free

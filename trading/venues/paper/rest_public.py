@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from . import refusals
-from .amounts import full, short
+from .amounts import full, rounded_ratio, short
 from .limits import RULES
 from .refusals import Refused
 from .reports import now_ms
@@ -137,6 +137,31 @@ def trades(call: Call, market: str) -> Any:
         }
         for id, price, quantity, at_ms, buyer_is_maker in known
     ]
+
+
+@_both("/aggTrades", weight=4)
+def aggregate_trades(call: Call, market: str) -> Any:
+    """One row a trade: nothing here aggregates."""
+    symbol = symbol_of(call.params, call.exchange.symbols[market])
+    number = full if market == SPOT else short
+    known = list(call.tape.trades.get((market, symbol.name), ()))
+    first, limit = whole(call.params, "fromId", 0), whole(call.params, "limit", 500, most=1_000)
+    rows = [
+        {"a": id, "p": number(price), "q": number(quantity), "f": id, "l": id, "T": at_ms, "m": maker, "M": True}
+        for id, price, quantity, at_ms, maker in known
+        if id >= first
+    ]
+    return rows[:limit] if first else rows[-limit:]
+
+
+@route("GET", "/api/v3/avgPrice", market=SPOT, weight=2)
+def average_price(call: Call) -> Any:
+    symbol = symbol_of(call.params, call.exchange.symbols[SPOT])
+    span = call.tape.span((SPOT, symbol.name), 5)
+    if span is None:
+        raise refusals.market_closed()
+    average = rounded_ratio(span.quote, span.volume)
+    return {"mins": 5, "price": full(average), "closeTime": now_ms()}
 
 
 @_both("/klines", weight=2)

@@ -122,20 +122,20 @@ def commission(call: Call) -> Any:
 
 @route("GET", "/sapi/v1/account/apiRestrictions", market=SPOT, access=SIGNED)
 def restrictions(call: Call) -> Any:
-    """A key of this venue trades and does nothing else: there is nothing to withdraw."""
+    """What the key may do. There is nothing to withdraw here, but a key can say that it may."""
     return {
         "ipRestrict": False,
         "createTime": 1_700_000_000_000,
         "enableReading": True,
-        "enableWithdrawals": False,
+        "enableWithdrawals": call.owner.may_withdraw,
         "enableInternalTransfer": False,
         "enableMargin": False,
-        "enableFutures": True,
+        "enableFutures": call.owner.may_trade,
         "permitsUniversalTransfer": False,
         "enableVanillaOptions": False,
         "enableFixApiTrade": False,
         "enableFixReadOnly": False,
-        "enableSpotAndMarginTrading": True,
+        "enableSpotAndMarginTrading": call.owner.may_trade,
         "enablePortfolioMarginTrading": False,
     }
 

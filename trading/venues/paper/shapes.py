@@ -109,8 +109,8 @@ def spot_account(account: Account, *, zero: bool = True) -> dict[str, Any]:
             "buyer": "0.00000000",
             "seller": "0.00000000",
         },
-        "canTrade": True,
-        "canWithdraw": False,
+        "canTrade": account.may_trade,
+        "canWithdraw": account.may_withdraw,
         "canDeposit": False,
         "brokered": False,
         "requireSelfTradePrevention": False,
@@ -268,9 +268,9 @@ def usdm_account(exchange: Exchange, account: Account, *, flat: bool) -> dict[st
     }
     head = {
         "feeTier": 0,
-        "canTrade": True,
+        "canTrade": account.may_trade,
         "canDeposit": False,
-        "canWithdraw": False,
+        "canWithdraw": account.may_withdraw,
         "multiAssetsMargin": False,
         "tradeGroupId": -1,
         "updateTime": account.updated_ms,

@@ -19,6 +19,8 @@ def place(exchange: Exchange, account: Account, params: Mapping[str, str], *, te
 
     :raises Refused: nothing happened; -2010 refusals of the engine are also told on the user stream
     """
+    if not account.may_trade:
+        raise refusals.bad_key()
     wanted = read(params, exchange.symbols[SPOT], usdm=False)
     key = (SPOT, wanted.symbol.name)
     book = exchange.book(key)

@@ -71,6 +71,8 @@ def place(exchange: Exchange, account: Account, params: Mapping[str, str], *, te
     A reduce-only order larger than the position is cut to it, as the exchange cuts it.
     :raises Refused: nothing happened
     """
+    if not account.may_trade:
+        raise refusals.bad_key()
     wanted = read(params, exchange.symbols[USDM], usdm=True)
     name, key = wanted.symbol.name, (USDM, wanted.symbol.name)
     if account.hedged != (wanted.position_side != "BOTH"):
