@@ -1,0 +1,75 @@
+"""How each stream stands, for whoever wants to know: the Redis hash obscura:streams."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import redis
+
+from obscura.core import log, redis_clients
+
+KEY = "obscura:streams"
+SILENT_AFTER_S = 30.0
+
+_logger = log.get("streams")
+
+
+@dataclass(slots=True)
+class StreamState:
+    """One stream of one lead account.
+
+    :param state: ``connecting``, ``backfilling``, ``live`` or ``waiting`` (before the next try)
+    :param problem: the last reason it was lost
+    """
+
+    schema: str
+    account: str
+    exchange: str
+    environment: str
+    market: str
+    state: str = "connecting"
+    since: float = 0.0
+    connects: int = 0
+    fills: int = 0
+    backfilled: int = 0
+    last_fill: float = 0.0
+    last_poll: float = 0.0
+    write_ms: float = 0.0
+    problem: str = ""
+
+    def turn(self, state: str, problem: str | None = None) -> None:
+        """It is now in another state."""
+        if state != self.state:
+            self.state, self.since = state, time.time()
+        if problem is not None:
+            self.problem = problem
+
+    @property
+    def field(self) -> str:
+        """Its field in the hash."""
+        return f"{self.schema}:{self.account}:{self.market}"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__} | {"at": time.time()}
+
+
+def publish(states: list[StreamState], gone: list[str]) -> None:
+    """Write how the streams of this process stand; `gone` are fields to take away. Never raises for Redis."""
+    try:
+        client = redis_clients.sync()
+        if states:
+            client.hset(KEY, mapping={one.field: orjson.dumps(one.as_dict()) for one in states})
+        if gone:
+            client.hdel(KEY, *gone)
+    except redis.RedisError as error:
+        _logger.warning("streams.unpublished", error=type(error).__name__)
+
+
+def streams() -> list[dict[str, Any]]:
+    """Every stream that somebody reported within the last 30 seconds."""
+    rows = [orjson.loads(body) for body in redis_clients.sync().hvals(KEY)]
+    limit = time.time() - SILENT_AFTER_S
+    return sorted((row for row in rows if row["at"] >= limit), key=lambda row: (row["schema"], row["account"]))

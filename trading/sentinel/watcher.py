@@ -1,0 +1,243 @@
+"""Watches one market of one lead account: stream first, then what was missed, then both for as long as it lives."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import ccxt
+from django.db import DatabaseError, InterfaceError
+
+from citadel import decoys
+from citadel import services as citadel
+from citadel.client import SignerClient, SignerRefused
+from obscura.core import clock, log
+from obscura.core.errors import Problem
+from pools.types import WatchedLead
+from tenants.models import Tenant
+from trading.sentinel import ingest, marks, poller, stream
+from trading.sentinel.options import Options
+from trading.sentinel.seen import SeenFill
+from trading.sentinel.state import StreamState
+from trading.sentinel.writer import Writer
+from trading.signals import relay
+from trading.venues.quirks import VENUES
+from trading.venues.session import Sessions
+
+_logger = log.get("watcher")
+
+LOST = (ccxt.BaseError, Problem, OSError, TimeoutError)
+"""What loses a stream and is no mistake of ours: try again."""
+
+
+class Desk:
+    """What all watchers of a process share."""
+
+    def __init__(self, *, signer: SignerClient, sessions: Sessions, options: Options) -> None:
+        self.signer, self.sessions, self.options = signer, sessions, options
+        self.decoys = decoys.install(signer)
+        self.writer, self.relayer = Writer("writer"), Writer("relayer")
+
+
+class Watcher:
+    """One stream and the safety net under it. `run` until cancelled; `drain` afterwards writes what is still here."""
+
+    def __init__(self, desk: Desk, tenant: Tenant, lead: WatchedLead, market: str) -> None:
+        self.desk, self.tenant, self.lead, self.market = desk, tenant, lead, market
+        self.state = StreamState(
+            schema=tenant.schema_name,
+            account=str(lead.account_id),
+            exchange=lead.exchange,
+            environment=lead.environment,
+            market=market,
+        )
+        self._told: list[SeenFill] = []
+        self._something = asyncio.Event()
+        self._group_at: float | None = None
+        self._promise: int | None = None
+        self._logger = _logger.bind(tenant=tenant.schema_name, account=str(lead.account_id), market=market)
+
+    @property
+    def account_id(self) -> UUID:
+        return self.lead.account_id
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        await self._persist(partial(marks.begin, account_id=self.account_id, market=self.market, now=clock.now()))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._write_on())
+            tasks.create_task(self._stay_connected())
+
+    async def drain(self) -> None:
+        """Write what was told and not written yet, before the process ends."""
+        if self._told:
+            await self._write()
+
+    # The stream
+
+    async def _stay_connected(self) -> None:
+        failures = 0
+        while True:
+            began = time.monotonic()
+            try:
+                await self._connected_once()
+            except LOST as error:
+                reason = getattr(error, "code", "") or type(error).__name__
+                self._logger.warning("stream.lost", reason=reason)
+                self.state.turn("waiting", reason)
+                if isinstance(error, SignerRefused):
+                    await self._open_at_signer()
+            failures = 0 if time.monotonic() - began > self.desk.options.calm_s else failures + 1
+            pause = min(self.desk.options.longest_pause_s, 0.05 * 2 ** min(failures, 10))
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+
+    async def _connected_once(self) -> None:
+        """A fresh exchange for each connection: what ccxt keeps of a broken one is not to be trusted."""
+        self.state.turn("connecting")
+        exchange = await self._exchange()
+        watching: asyncio.Task[Any] | None = None
+        try:
+            stream.tap(exchange, market=self.market, on_fill=self._tell)
+            watching = await stream.established(exchange, market=self.market)
+            self.state.connects += 1
+            self.state.turn("backfilling")
+            await self._backfill(exchange)
+            self.state.turn("live", "")
+            await self._net(exchange, watching)
+        finally:
+            if watching is not None:
+                await stream.ended(watching)
+            await self.desk.sessions.release(exchange)
+
+    async def _net(self, exchange: Any, watching: asyncio.Task[Any]) -> None:
+        """Ask every few seconds for what the stream should have told; end with the stream."""
+        while True:
+            done, _ = await asyncio.wait({watching}, timeout=self.desk.options.poll_s * random.uniform(0.8, 1.2))
+            if done:
+                watching.result()
+                return
+            await self._backfill(exchange)
+
+    async def _exchange(self) -> Any:
+        account = self.account_id.bytes
+        try:
+            keys = self.desk.decoys.credentials(account, exchange=self.lead.exchange)
+        except SignerRefused:
+            await self._open_at_signer()
+            keys = self.desk.decoys.credentials(account, exchange=self.lead.exchange)
+        exchange = await self.desk.sessions.account(
+            VENUES[(self.lead.exchange, self.market)].ccxt_id,
+            self.lead.environment,
+            api_key=keys["apiKey"],
+            secret=keys["secret"],
+            options={"watchPositions": {"fetchPositionsSnapshot": False, "awaitPositionsSnapshot": False}},
+        )
+        exchange.streaming = {**exchange.streaming, "keepAlive": self.desk.options.ping_ms}
+        return exchange
+
+    async def _open_at_signer(self) -> None:
+        entries = await self._persist(partial(citadel.envelopes_of, [self.account_id]))
+        await asyncio.to_thread(self.desk.signer.open, entries)
+
+    # What was missed
+
+    async def _backfill(self, exchange: Any) -> None:
+        more = await self._changed_symbols(exchange)
+        wanted = partial(
+            marks.in_play,
+            account_id=self.account_id,
+            market=self.market,
+            trader_id=self.lead.trader_id,
+            more=more,
+        )
+        for mark in await self._persist(wanted):
+            fills = await poller.trades(exchange, market=self.market, mark=mark)
+            if fills:
+                self._done(await self._persist(partial(self._advance, mark.symbol, fills)), backfill=True)
+        self.state.last_poll = time.time()
+
+    def _advance(self, symbol: str, fills: list[SeenFill]) -> ingest.Ingested:
+        return marks.advance(
+            account_id=self.account_id,
+            market=self.market,
+            symbol=symbol,
+            fills=fills,
+            exchange=self.lead.exchange,
+            environment=self.lead.environment,
+            promised=self._promise,
+        )
+
+    async def _changed_symbols(self, exchange: Any) -> list[str]:
+        return []
+
+    # What was told
+
+    def _tell(self, fill: SeenFill) -> None:
+        self._told.append(fill)
+        self._something.set()
+
+    async def _write_on(self) -> None:
+        """Write what was told as it comes, all that has come at once; look again at part-filled orders in time."""
+        while True:
+            wait = None if self._group_at is None else max(0.0, self._group_at - time.time())
+            try:
+                async with asyncio.timeout(wait):
+                    await self._something.wait()
+            except TimeoutError:
+                self._group_at = None
+            self._something.clear()
+            await self._write()
+
+    async def _write(self) -> None:
+        fills, self._told = self._told, []
+        began = time.perf_counter()
+        self._done(await self._persist(partial(self._ingest, fills)), backfill=False)
+        if fills:
+            self.state.last_fill = time.time()
+            self.state.write_ms = round((time.perf_counter() - began) * 1000, 2)
+
+    def _ingest(self, fills: list[SeenFill]) -> ingest.Ingested:
+        return ingest.ingest(
+            account_id=self.account_id,
+            fills=fills,
+            exchange=self.lead.exchange,
+            environment=self.lead.environment,
+            promised=self._promise,
+        )
+
+    def _done(self, found: ingest.Ingested, *, backfill: bool) -> None:
+        self._promise = found.promise
+        self.state.fills += found.new
+        self.state.backfilled += found.new if backfill else 0
+        if found.until is None:
+            self._group_at = None
+        else:
+            self._group_at = found.until.timestamp()
+            if backfill:
+                self._something.set()  # the other task is asleep and knows no time yet
+        if found.relays:
+            # On a connection of its own: tenants that follow do not make the next fill wait.
+            asyncio.ensure_future(self._relay(found.relays))
+
+    async def _relay(self, relays: tuple[relay.Relay, ...]) -> None:
+        try:
+            await self.desk.relayer.run("public", partial(relay.send, relays))
+        except (DatabaseError, InterfaceError) as error:
+            self._logger.warning("relay.postponed", error=type(error).__name__)  # its promise is kept by the sweep
+
+    async def _persist(self, work: Callable[[], Any]) -> Any:
+        """Do database work, again until it is done: the fills in hand are in no other hand."""
+        pause = 0.1
+        while True:
+            try:
+                return await self.desk.writer.run(self.tenant, work)
+            except (DatabaseError, InterfaceError) as error:
+                self._logger.error("database.failed", error=type(error).__name__)
+                self.state.problem = type(error).__name__
+                await asyncio.sleep(pause)
+                pause = min(5.0, pause * 2)

@@ -1,0 +1,241 @@
+"""Writes signals: each once, numbered in its pool's lane, with the lead's position moved in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from obscura.core.ids import signal_id
+from obscura.core.nudge.send import nudge
+from proofs.domain.receipts import leaf
+from trading.domain import priorities
+from trading.domain.intents import BOTH, ONE, ZERO, Intent, intents
+from trading.models import LeadPosition, Signal
+from trading.signals.rows import insert_new
+
+LEAD, API, RELAY = "lead", "api", "relay"
+
+LEAF_FIELDS = (
+    "id",
+    "pool_id",
+    "seq",
+    "external_id",
+    "leg",
+    "source",
+    "body_digest",
+    "trader_id",
+    "weight",
+    "exchange",
+    "market",
+    "symbol",
+    "side",
+    "position_side",
+    "effect",
+    "fraction",
+    "qty",
+    "price",
+    "order_type",
+    "priority",
+    "test_only",
+    "lead_at",
+    "received_at",
+)
+"""What the leaf of a signal is made of, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A trade or a partner's signal, before it is told what it means for the pool's followers.
+
+    :param qty: in the base asset, above zero
+    :param fee: what the venue kept of a bought base asset
+    :param dust: a rest of the lead's position below this cannot be traded
+    :param known: what it means was found out elsewhere (a relayed signal): no position is read or moved
+    """
+
+    external_id: str
+    source: str
+    trader_id: UUID
+    market: str
+    symbol: str
+    side: str
+    qty: Decimal
+    price: Decimal | None
+    lead_at: datetime
+    received_at: datetime
+    weight: Decimal = ONE
+    exchange: str = "binance"
+    position_side: str = BOTH
+    order_type: str = "market"
+    priority: int = priorities.NORMAL
+    test_only: bool = False
+    body_digest: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    fee: Decimal = ZERO
+    dust: Decimal = ZERO
+    known: tuple[Intent, ...] | None = None
+
+    @property
+    def place(self) -> tuple[UUID, str, str, str, bool]:
+        """Which position it moves."""
+        return (self.trader_id, self.market, self.symbol, self.position_side, self.test_only)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The signals a source has in the pool, and whether this call made them."""
+
+    signals: tuple[Signal, ...]
+    made: bool
+
+
+def record(*, pool_id: UUID, sources: Sequence[Source]) -> list[Recorded]:
+    """Write what is new of `sources` into the pool's lane, in their order, and nudge its plan.
+
+    A source whose external id is in the pool already is answered with what is there; nothing is changed for it. May
+    be part of a larger transaction; the pool's lane stays locked until that ends, so lock several pools in the order
+    of their ids.
+    """
+    with transaction.atomic():
+        seq = _lock_lane(pool_id)
+        known = _known(pool_id, sources)
+        fresh = {source.external_id: source for source in reversed(sources) if source.external_id not in known}
+        made: list[Signal] = []
+        positions = _positions(pool_id, fresh.values())
+        for source in sources:
+            if fresh.get(source.external_id) is not source:
+                continue
+            for intent in source.known or _meaning(source, positions):
+                seq += 1
+                made.append(_signal(pool_id, source, intent, seq))
+        if made:
+            _insert(made)
+            _move(pool_id, positions, {s.place: s.received_at for s in fresh.values() if s.known is None})
+            _number(pool_id, seq)
+            urgent = min(signal.priority for signal in made)
+            nudge("trading.plan", queue=priorities.queue_of(urgent), pool_id=str(pool_id))
+    for signal in made:
+        known.setdefault(signal.external_id, []).append(signal)
+    return [
+        Recorded(tuple(known[source.external_id]), made=fresh.get(source.external_id) is source) for source in sources
+    ]
+
+
+def _lock_lane(pool_id: UUID) -> int:
+    # One statement that makes the row where there is none, locks it and reads it.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into trading_poollane (pool_id, last_seq) values (%s, 0) on conflict (pool_id)"
+            " do update set last_seq = trading_poollane.last_seq returning last_seq",
+            [pool_id],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def _number(pool_id: UUID, seq: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("update trading_poollane set last_seq = %s where pool_id = %s", [seq, pool_id])
+
+
+def _known(pool_id: UUID, sources: Sequence[Source]) -> dict[str, list[Signal]]:
+    names = [source.external_id for source in sources]
+    found: dict[str, list[Signal]] = {}
+    for signal in Signal.objects.filter(pool_id=pool_id, external_id__in=names).order_by("leg"):
+        found.setdefault(signal.external_id, []).append(signal)
+    return found
+
+
+Place = tuple[UUID, str, str, str, bool]
+
+
+def _positions(pool_id: UUID, sources: Iterable[Source]) -> dict[Place, Decimal]:
+    wanted = [source for source in sources if source.known is None]
+    if not wanted:
+        return {}
+    rows = LeadPosition.objects.filter(
+        pool_id=pool_id, trader_id__in={one.trader_id for one in wanted}, symbol__in={one.symbol for one in wanted}
+    )
+    found = {(row.trader_id, row.market, row.symbol, row.side, row.test): row.qty for row in rows}
+    return {one.place: found.get(one.place, ZERO) for one in wanted}
+
+
+def _meaning(source: Source, positions: dict[Place, Decimal]) -> list[Intent]:
+    steps = intents(
+        position=positions[source.place],
+        side=source.side,
+        qty=source.qty,
+        market=source.market,
+        position_side=source.position_side,
+        fee=source.fee,
+        dust=source.dust,
+    )
+    positions[source.place] = steps[-1].position_after
+    return steps
+
+
+def _move(pool_id: UUID, positions: Mapping[Place, Decimal], moved: Mapping[Place, datetime]) -> None:
+    rows = [
+        LeadPosition(
+            pool_id=pool_id,
+            trader_id=trader,
+            market=market,
+            symbol=symbol,
+            side=side,
+            test=test,
+            qty=positions[place],
+            updated_at=at,
+        )
+        for place, at in moved.items()
+        for trader, market, symbol, side, test in [place]
+    ]
+    LeadPosition.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["pool_id", "trader_id", "market", "symbol", "side", "test"],
+        update_fields=["qty", "updated_at"],
+    )
+
+
+def _signal(pool_id: UUID, source: Source, intent: Intent, seq: int) -> Signal:
+    return Signal(
+        pool_id=pool_id,
+        seq=seq,
+        external_id=source.external_id,
+        leg=intent.leg,
+        source=source.source,
+        body_digest=source.body_digest,
+        trader_id=source.trader_id,
+        weight=source.weight,
+        exchange=source.exchange,
+        market=source.market,
+        symbol=source.symbol,
+        side=intent.side,
+        position_side=source.position_side,
+        effect=intent.effect,
+        fraction=intent.fraction,
+        qty=intent.qty,
+        price=source.price,
+        order_type=source.order_type,
+        priority=source.priority,
+        test_only=source.test_only,
+        metadata=dict(source.metadata),
+        lead_at=source.lead_at,
+        received_at=source.received_at,
+    )
+
+
+def _insert(signals: list[Signal]) -> None:
+    """Two natural keys may have the same 48 bits: whoever finds the id taken steps on to the next probe."""
+    left, probe = signals, 0
+    while left:
+        for signal in left:
+            signal.id = signal_id(pool=signal.pool_id, external_id=signal.external_id, leg=signal.leg, probe=probe)
+            signal.leaf = leaf("signal", (getattr(signal, name) for name in LEAF_FIELDS))
+        new = {id(signal) for signal in insert_new(left)}
+        left, probe = [signal for signal in left if id(signal) not in new], probe + 1
