@@ -11,7 +11,6 @@ from django.db import IntegrityError, connection, transaction
 from django.views.decorators.debug import sensitive_variables
 
 from citadel import enrolment, sealing
-from citadel.client import Entry
 from citadel.domain import exchanges
 from citadel.domain.permissions import Finding
 from citadel.enrolment import VenueAway, enrol, forget
@@ -172,9 +171,10 @@ def open_paper_account(*, owner_id: UUID, label: str, usd: str | int, actor: str
     )
 
 
-def account(*, account_id: UUID, user_id: UUID) -> AccountRef:
+def account(*, account_id: UUID, user_id: UUID | None = None) -> AccountRef:
     """One account of a user.
 
+    :param user_id: whose it has to be; None for the tenant's own staff and keys
     :raises NotFound: this user has none of this id
     """
     return _ref(_of(account_id, user_id))
@@ -227,14 +227,14 @@ def revoke_account(*, account_id: UUID, actor: str, user_id: UUID | None = None)
         announce(AccountRevoked(account_id=row.pk, owner_id=row.owner_id))
 
 
-def envelopes_of(account_ids: Iterable[UUID]) -> list[Entry]:
-    """What the signer opens: (tenant id, the account's 16 bytes, envelopes by field), of the active ones among these.
+def envelopes_of(account_ids: Iterable[UUID]) -> list[tuple[int, UUID, dict[str, str]]]:
+    """What the signer opens: (tenant id, account id, envelopes by field), of the active ones among these accounts.
 
-    Ready for ``SignerClient.open`` and ``ChunkSender.open``. An account that is missing here may not trade.
+    An account that is missing here may not trade.
     """
     rows = Credential.objects.filter(account__in=list(account_ids), account__status=Status.ACTIVE)
     tenant = enrolment.tenant_id()
-    return [(tenant, row.account_id.bytes, dict(row.envelopes)) for row in rows if row.envelopes]
+    return [(tenant, row.account_id, dict(row.envelopes)) for row in rows if row.envelopes]
 
 
 def _known(exchange: str) -> None:

@@ -49,9 +49,7 @@ _WORDS: dict[str, dict[str, tuple[str, str, str]]] = {
     "binancecoinm": _BINANCE,
     "binanceusdm": _BINANCE,
     "hyperliquid": _AGENT | {"walletAddress": ("Account address", "text", "Of the account the API wallet trades for.")},
-    "apex": {
-        "seeds": ("Omni key seed", "password", "Orders are signed with it. It is shown beside the key.")
-    },
+    "apex": {"seeds": ("Omni key seed", "password", "Orders are signed with it. It is shown beside the key.")},
     "lighter": {
         "accountIndex": ("Account index", "text", "The number of your account."),
         "apiKeyIndex": ("API key index", "text", "The number of the key within the account."),

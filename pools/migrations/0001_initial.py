@@ -56,6 +56,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(primary_key=True, serialize=False)),
                 ('status', models.CharField(choices=[('active', 'Active'), ('paused', 'Paused'), ('closing', 'Closes only'), ('ended', 'Ended')], default='active', max_length=7)),
+                ('reason', models.CharField(blank=True, db_default='', default='', help_text='Why it is not active.', max_length=200)),
                 ('mode', models.CharField(default='fixed_amount', max_length=16)),
                 ('total_investment', models.DecimalField(decimal_places=18, max_digits=38)),
                 ('max_loss', models.DecimalField(decimal_places=18, max_digits=38)),

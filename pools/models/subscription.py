@@ -30,6 +30,7 @@ class Subscription(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="subscriptions")
     account = models.ForeignKey(ExchangeAccount, on_delete=models.PROTECT, related_name="subscriptions")
     status = models.CharField(max_length=7, choices=Status, default=Status.ACTIVE)
+    reason = models.CharField(max_length=200, blank=True, default="", db_default="", help_text="Why it is not active.")
     mode = models.CharField(max_length=16, default="fixed_amount")
     total_investment = models.DecimalField(**MONEY)
     max_loss = models.DecimalField(**MONEY)

@@ -1,0 +1,363 @@
+"""Subscriptions: who follows which pool, with which money, on which account."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+
+from citadel import services as citadel
+from citadel.types import AccountRef
+from obscura.core import clock, features
+from obscura.core.audit import write as audit
+from obscura.core.errors import Conflict, Invalid, NotFound
+from obscura.core.events import announce
+from pools.domain import terms as rules
+from pools.domain.terms import FixedAmount, Summary, TermsFault
+from pools.events import SubscriptionStarted, SubscriptionStopping
+from pools.locks import hold
+from pools.models import Pool, Subscription
+from pools.services import curated, traders
+from pools.services.pools import PoolUnknown, pool_of
+from pools.types import PoolRef, SubscriptionRef
+from tenants import services as tenants
+
+Status = Subscription.Status
+
+EXCHANGES = frozenset(traders.MARKETS)
+"""Exchanges copies are placed at."""
+
+
+class TermsInvalid(Invalid):
+    """These amounts do not go together."""
+
+    code = "terms_invalid"
+
+
+class PoolNotOpen(Conflict):
+    """This pool cannot be followed now."""
+
+    code = "pool_not_active"
+    remedy = "Wait until it is active again, or choose another pool."
+
+
+class AccountUnfit(Conflict):
+    """This exchange account cannot copy this pool."""
+
+    code = "account_unfit"
+    remedy = "Choose another account, or put this one in order."
+
+
+class AlreadyFollowing(Conflict):
+    """This account copies this pool already."""
+
+    code = "already_subscribed"
+    remedy = "Change the amounts of the subscription that is there, or stop it first."
+
+
+class PlanLimit(Conflict):
+    """The plan allows no more subscriptions."""
+
+    code = "plan_limit"
+    remedy = "Stop a subscription, or move to a larger plan."
+
+
+class SubscriptionUnknown(NotFound):
+    """There is no such subscription."""
+
+    code = "subscription_unknown"
+
+
+class SubscriptionMoveRefused(Conflict):
+    """A subscription in this state cannot do that."""
+
+    code = "subscription_state"
+    remedy = "An active one can be paused, a paused one resumed, both stopped; what is stopped begins with a new one."
+
+
+def check_terms(*, pool_id: UUID, user_id: UUID, terms: FixedAmount) -> tuple[Summary | None, list[TermsFault]]:
+    """What terms would come to in a pool, or why they do not go together. Writes nothing.
+
+    :raises PoolUnknown: there is no pool this user may see
+    """
+    pool = pool_of(pool_id=pool_id, user_id=user_id)
+    found = _faults(pool, terms)
+    return (None, found) if found else (rules.summary(terms, slots=pool.slots, leverage=pool.leverage), [])
+
+
+def subscribe(
+    *, user_id: UUID, pool_id: UUID, account_id: UUID, terms: FixedAmount, actor: str, paper_only: bool = False
+) -> SubscriptionRef:
+    """Follow a pool on one of the user's accounts.
+
+    :param paper_only: refuse an account that is not a paper one (a test key asks)
+    :raises PoolUnknown: there is no pool this user may see
+    :raises NotFound: the user has no such account
+    :raises TermsInvalid: `details` names the fields of `FixedAmount` with words
+    :raises PoolNotOpen, AccountUnfit, AlreadyFollowing, PlanLimit: it cannot be now
+    """
+    pool = pool_of(pool_id=pool_id, user_id=user_id)
+    account = citadel.account(account_id=account_id, user_id=user_id)
+    _pool_is_open(pool)
+    _account_fits(pool, account, paper_only)
+    found = _faults(pool, terms)
+    if found:
+        raise TermsInvalid(details={"fields": {fault.field: fault.words for fault in found}})
+    with transaction.atomic():
+        hold(f"account:{account_id}")
+        if traders.leads(account_id):
+            raise AccountUnfit("A trader leads with this account.", code="account_leads")
+        _plan_allows()
+        row = _insert(user_id, pool_id, account_id, terms)
+        if pool.kind == Pool.Kind.CURATED:
+            curated.count_here(pool_id)
+        audit.record(
+            "pools.subscription.started",
+            actor=actor,
+            subject=f"subscription:{row.pk}",
+            pool=str(pool_id),
+            total_investment=str(terms.total_investment),
+            max_loss=str(terms.max_loss),
+        )
+        announce(SubscriptionStarted(subscription_id=row.pk, pool_id=pool_id, user_id=user_id))
+    return subscription(subscription_id=row.pk, user_id=user_id)
+
+
+def change_terms(*, subscription_id: int, user_id: UUID, terms: FixedAmount, actor: str) -> SubscriptionRef:
+    """Give an active or paused subscription other amounts. What is open stays open.
+
+    :raises SubscriptionUnknown: this user has none of this id
+    :raises SubscriptionMoveRefused: it is stopped
+    :raises TermsInvalid: see `subscribe`
+    """
+    with transaction.atomic():
+        row = _locked(subscription_id, user_id)
+        if row.status not in (Status.ACTIVE, Status.PAUSED):
+            raise SubscriptionMoveRefused(f"The subscription is {row.status}.")
+        found = _faults(pool_of(pool_id=row.pool_id), terms)
+        if found:
+            raise TermsInvalid(details={"fields": {fault.field: fault.words for fault in found}})
+        row.total_investment, row.max_loss = terms.total_investment, terms.max_loss
+        row.profit_target, row.daily_loss_limit = terms.profit_target, terms.daily_loss_limit
+        row.save(update_fields=["total_investment", "max_loss", "profit_target", "daily_loss_limit"])
+        audit.record(
+            "pools.subscription.changed",
+            actor=actor,
+            subject=f"subscription:{row.pk}",
+            total_investment=str(terms.total_investment),
+            max_loss=str(terms.max_loss),
+        )
+    return subscription(subscription_id=subscription_id, user_id=user_id)
+
+
+def pause_subscription(*, subscription_id: int, user_id: UUID, actor: str) -> SubscriptionRef:
+    """Open nothing more until it is resumed; closes go on. May be repeated.
+
+    :raises SubscriptionUnknown: this user has none of this id
+    :raises SubscriptionMoveRefused: it is stopped
+    """
+    return _move(subscription_id, user_id, Status.PAUSED, {Status.ACTIVE}, actor)
+
+
+def resume_subscription(*, subscription_id: int, user_id: UUID, actor: str) -> SubscriptionRef:
+    """Copy again. May be repeated.
+
+    :raises SubscriptionUnknown: this user has none of this id
+    :raises SubscriptionMoveRefused: it is stopped
+    :raises AccountUnfit: its account may not trade any more
+    """
+    row = _of(subscription_id, user_id)
+    if row.status == Status.PAUSED and row.account.status != "active":
+        raise AccountUnfit("The exchange account of this subscription is not active.")
+    return _move(subscription_id, user_id, Status.ACTIVE, {Status.PAUSED}, actor)
+
+
+def stop_subscription(*, subscription_id: int, user_id: UUID, actor: str) -> SubscriptionRef:
+    """Open nothing more, ever: it is ``closing`` from now on, and ends when everything it holds is closed.
+
+    May be repeated.
+
+    :raises SubscriptionUnknown: this user has none of this id
+    """
+    row = _of(subscription_id, user_id)
+    if row.status == Status.ENDED:
+        return ref(row)
+    return _move(subscription_id, user_id, Status.CLOSING, {Status.ACTIVE, Status.PAUSED}, actor)
+
+
+def end_subscription(*, subscription_id: int, actor: str) -> bool:
+    """End a closing subscription that holds nothing any more. Returns whether it was this call that did.
+
+    The caller has made sure that nothing is open; what is reserved or exposed by the row's own figures keeps it.
+    """
+    with transaction.atomic():
+        row = Subscription.objects.select_for_update(no_key=True).filter(pk=subscription_id).first()
+        if row is None or row.status != Status.CLOSING or row.reserved or row.exposure:
+            return False
+        row.status, row.ended_at = Status.ENDED, clock.now()
+        row.save(update_fields=["status", "ended_at"])
+        if row.pool.kind == Pool.Kind.CURATED:
+            curated.count_here(row.pool_id)
+        audit.record("pools.subscription.ended", actor=actor, subject=f"subscription:{row.pk}")
+    return True
+
+
+def subscription(*, subscription_id: int, user_id: UUID) -> SubscriptionRef:
+    """One subscription of a user.
+
+    :raises SubscriptionUnknown: this user has none of this id
+    """
+    return ref(_of(subscription_id, user_id))
+
+
+def subscriptions_of(user_id: UUID, *, pool_id: UUID | None = None, ended: bool = False) -> list[SubscriptionRef]:
+    """A user's subscriptions, newest first.
+
+    :param ended: with those that are over
+    """
+    rows = Subscription.objects.filter(user_id=user_id).select_related("pool", "account")
+    if pool_id is not None:
+        rows = rows.filter(pool_id=pool_id)
+    if not ended:
+        rows = rows.exclude(status=Status.ENDED)
+    return [ref(row) for row in rows.order_by("-id")]
+
+
+def pause_account(account_id: UUID) -> int:
+    """Pause what copies on an account that may not trade any more. Returns how many subscriptions were paused."""
+    return _pause_unfit(Subscription.objects.filter(account_id=account_id))
+
+
+def pause_all_unfit() -> int:
+    """The same for every account of the tenant: what an announcement that was lost would have paused."""
+    return _pause_unfit(Subscription.objects.all())
+
+
+def _pause_unfit(rows: object) -> int:
+    with transaction.atomic():
+        found = list(
+            rows.filter(status=Status.ACTIVE)  # type: ignore[attr-defined]
+            .exclude(account__status="active")
+            .order_by("pk")
+            .select_for_update(no_key=True, of=("self",))
+        )
+        for row in found:
+            row.status, row.reason = Status.PAUSED, "The exchange account may not trade any more."
+            row.save(update_fields=["status", "reason"])
+            audit.record(
+                "pools.subscription.paused", actor="system", subject=f"subscription:{row.pk}", reason=row.reason
+            )
+    return len(found)
+
+
+def _faults(pool: PoolRef, terms: FixedAmount) -> list[TermsFault]:
+    smallest = min((one.weight for one in pool.traders if one.weight > 0), default=Decimal(1))
+    return rules.faults(terms, slots=pool.slots, smallest_weight=smallest)
+
+
+def _pool_is_open(pool: PoolRef) -> None:
+    if pool.status == Pool.Status.DRAFT and pool.kind != Pool.Kind.CUSTOM:
+        raise PoolUnknown
+    if pool.status != Pool.Status.ACTIVE:
+        raise PoolNotOpen(f"The pool is {pool.status}.")
+
+
+def _account_fits(pool: PoolRef, account: AccountRef, paper_only: bool) -> None:
+    if account.status != "active":
+        raise AccountUnfit(f"The account is {account.status}.", code="account_not_active")
+    if account.exchange not in EXCHANGES:
+        names = ", ".join(sorted(EXCHANGES))
+        raise AccountUnfit(f"Copies are placed at {names} alone.", code="exchange_not_offered")
+    if paper_only and account.environment != "paper":
+        raise AccountUnfit(
+            "A test key trades on paper accounts alone.", code="test_key_paper_only", remedy="Use a live key."
+        )
+    # Paper money may follow anybody; real money follows nobody who risks none.
+    if account.environment == "live" and any(one.environment == "paper" for one in pool.traders):
+        raise AccountUnfit(
+            "A lead of this pool trades on paper.",
+            code="environment_mismatch",
+            remedy="Copy this pool with a paper account.",
+        )
+
+
+def _plan_allows() -> None:
+    tenant = tenants.tenant_by_schema(connection.schema_name)
+    most = features.entitlements(tenant.entitlements).max_subscriptions
+    if most is None:
+        return
+    hold("subscriptions")
+    if Subscription.objects.exclude(status=Status.ENDED).count() >= most:
+        raise PlanLimit(details={"max_subscriptions": most})
+
+
+def _insert(user_id: UUID, pool_id: UUID, account_id: UUID, terms: FixedAmount) -> Subscription:
+    try:
+        with transaction.atomic():
+            return Subscription.objects.create(
+                pool_id=pool_id,
+                user_id=user_id,
+                account_id=account_id,
+                total_investment=terms.total_investment,
+                max_loss=terms.max_loss,
+                profit_target=terms.profit_target,
+                daily_loss_limit=terms.daily_loss_limit,
+                created_at=clock.now(),
+            )
+    except IntegrityError as error:
+        if "one_subscription" in str(error):
+            raise AlreadyFollowing from None
+        raise
+
+
+def _move(subscription_id: int, user_id: UUID, to: str, allowed: set[str], actor: str) -> SubscriptionRef:
+    with transaction.atomic():
+        row = _locked(subscription_id, user_id)
+        if row.status != to:
+            if row.status not in allowed:
+                raise SubscriptionMoveRefused(f"The subscription is {row.status}.")
+            row.status, row.reason = to, ""
+            row.save(update_fields=["status", "reason"])
+            audit.record(f"pools.subscription.{to}", actor=actor, subject=f"subscription:{row.pk}")
+            if to == Status.CLOSING:
+                announce(SubscriptionStopping(subscription_id=row.pk, pool_id=row.pool_id, user_id=user_id))
+    return subscription(subscription_id=subscription_id, user_id=user_id)
+
+
+def _locked(subscription_id: int, user_id: UUID) -> Subscription:
+    rows = Subscription.objects.select_for_update(no_key=True).filter(pk=subscription_id, user_id=user_id)
+    row = rows.first()
+    if row is None:
+        raise SubscriptionUnknown
+    return row
+
+
+def _of(subscription_id: int, user_id: UUID) -> Subscription:
+    rows = Subscription.objects.filter(pk=subscription_id, user_id=user_id)
+    row = rows.select_related("pool", "account").first()
+    if row is None:
+        raise SubscriptionUnknown
+    return row
+
+
+def ref(row: Subscription) -> SubscriptionRef:
+    """The value that leaves the app."""
+    return SubscriptionRef(
+        id=row.pk,
+        pool_id=row.pool_id,
+        pool_name=row.pool.name,
+        user_id=row.user_id,
+        account_id=row.account_id,
+        account_label=row.account.label,
+        environment=row.account.environment,
+        status=row.status,
+        reason=row.reason,
+        terms=FixedAmount(row.total_investment, row.max_loss, row.profit_target, row.daily_loss_limit),
+        invested=row.exposure,
+        reserved=row.reserved,
+        realised=row.realised,
+        today_realised=row.day_realised if row.day == clock.now().date() else Decimal(0),
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+    )

@@ -1,0 +1,39 @@
+"""What workers do for pools: follow up on news, and sweep for news that was lost."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import celery
+from django.db import connection
+
+from obscura.core.nudge.send import nudged
+from pools import services
+from tenants import services as tenants
+from tenants.scope import each
+
+
+@nudged("pools.place_curated")
+def place_curated(**_: object) -> None:
+    """Give a tenant the curated pools that are published."""
+    services.place_curated(tenants.tenant_by_schema(connection.schema_name))
+
+
+@nudged("pools.sync_curated")
+def sync_curated(**_: object) -> None:
+    """Give every tenant the curated pools that are published."""
+    services.sync_curated()
+
+
+@nudged("pools.pause_account")
+def pause_account(*, account_id: str, **_: object) -> None:
+    """Pause what copies on an account that may not trade any more."""
+    services.pause_account(UUID(account_id))
+
+
+@celery.shared_task(name="pools.sweep", ignore_result=True)
+def sweep(**_: object) -> None:
+    """What announcements cause, found without them: curated pools, their follower counts, unfit accounts."""
+    services.sync_curated()
+    for _tenant in each(reason="subscriptions on accounts that may not trade"):
+        services.pause_all_unfit()

@@ -1,0 +1,140 @@
+"""Values the pools app gives to its neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from pools.domain.terms import FixedAmount, Summary, TermsFault
+
+__all__ = [
+    "FixedAmount",
+    "Lead",
+    "PoolRef",
+    "PoolTerms",
+    "ShownTrader",
+    "SubscriptionRef",
+    "Summary",
+    "TermsFault",
+    "TraderRef",
+    "WatchedLead",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """A lead's place in a pool; `weight` scales each copy, 1 is a whole slot."""
+
+    pool_id: UUID
+    trader_id: UUID
+    weight: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTerms:
+    """How a pool's trades are copied.
+
+    :param status: ``draft``, ``active``, ``paused`` or ``closed``; only an active pool opens anything
+    :param slots: copies a follower's budget is cut into
+    :param leverage: on futures
+    :param max_slippage_bps: how much worse than the lead's price an open may be, in basis points
+    :param signal_ttl_s: seconds after which nothing is opened for a signal
+    :param remote: its leads trade at Tenant Zero, signals come by relay
+    """
+
+    id: UUID
+    kind: str
+    name: str
+    status: str
+    slots: int
+    leverage: int
+    max_slippage_bps: int
+    signal_ttl_s: int
+    remote: bool
+    traders: tuple[Lead, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTrader:
+    """A lead as followers may know it. `environment` is the lead account's, None for one that trades by signals."""
+
+    id: UUID
+    name: str
+    weight: Decimal
+    environment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRef:
+    """A pool as people and partners see it."""
+
+    id: UUID
+    kind: str
+    name: str
+    description: str
+    risk_class: str
+    status: str
+    owner_id: UUID | None
+    fee_percentage: Decimal
+    slots: int
+    leverage: int
+    max_slippage_bps: int
+    signal_ttl_s: int
+    remote: bool
+    traders: tuple[ShownTrader, ...]
+    followers: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TraderRef:
+    """A lead trader."""
+
+    id: UUID
+    name: str
+    user_id: UUID | None
+    account_id: UUID | None
+    reference_capital_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedLead:
+    """A lead account to be watched; `markets` are ``spot`` and ``usdm``."""
+
+    account_id: UUID
+    exchange: str
+    environment: str
+    trader_id: UUID
+    markets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRef:
+    """A subscription: its terms beside where it stands, in USD.
+
+    :param status: ``active``, ``paused``, ``closing`` (closes only) or ``ended``
+    :param reason: why it is not active, empty when it is or when its owner paused it
+    :param invested: cost of what is open
+    :param reserved: held for orders on their way
+    :param realised: result of everything closed, below zero for a loss
+    :param today_realised: the same of the present day (UTC) alone
+    """
+
+    id: int
+    pool_id: UUID
+    pool_name: str
+    user_id: UUID
+    account_id: UUID
+    account_label: str
+    environment: str
+    status: str
+    reason: str
+    terms: FixedAmount
+    invested: Decimal
+    reserved: Decimal
+    realised: Decimal
+    today_realised: Decimal
+    created_at: datetime
+    ended_at: datetime | None
