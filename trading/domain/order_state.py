@@ -30,11 +30,10 @@ S = Status
 
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     S.PLANNED: frozenset({S.SENDING, S.MISSED}),
-    S.SENDING: frozenset({S.WORKING, S.PARTIAL, S.FILLED, S.CANCELED, S.EXPIRED, S.REJECTED, S.UNSURE}),
+    # MISSED from here: the vault refused to sign, so nothing has left and nothing will.
+    S.SENDING: frozenset({S.WORKING, S.PARTIAL, S.FILLED, S.CANCELED, S.EXPIRED, S.REJECTED, S.UNSURE, S.MISSED}),
     # Only reconciliation leaves this state: it asked the venue, or gave up when nothing may be sent any more.
-    S.UNSURE: frozenset(
-        {S.SENDING, S.WORKING, S.PARTIAL, S.FILLED, S.CANCELED, S.EXPIRED, S.REJECTED, S.MISSED}
-    ),
+    S.UNSURE: frozenset({S.SENDING, S.WORKING, S.PARTIAL, S.FILLED, S.CANCELED, S.EXPIRED, S.REJECTED, S.MISSED}),
     S.WORKING: frozenset({S.PARTIAL, S.FILLED, S.CANCELED, S.EXPIRED}),
     S.PARTIAL: frozenset({S.FILLED, S.CANCELED, S.EXPIRED}),
     S.CANCELED: frozenset({S.PARTIAL, S.FILLED}),  # a fill that overtook the cancel

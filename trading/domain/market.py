@@ -1,0 +1,45 @@
+"""What must be known of a market before anything is sized: a price and the venue's rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The best bid and ask of a symbol, and when they were seen."""
+
+    bid: Decimal
+    ask: Decimal
+    at: datetime
+
+    @property
+    def middle(self) -> Decimal:
+        """Half way between bid and ask: what is open is valued at it."""
+        return (self.bid + self.ask) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """A venue's rules for one symbol. Quantities in the base asset, prices and notionals in the quote asset."""
+
+    tick: Decimal
+    step: Decimal
+    min_qty: Decimal
+    max_qty: Decimal
+    market_max_qty: Decimal
+    min_notional: Decimal
+    base: str
+    quote: str
+    reduce_exempt: bool = False
+    """The venue lets a reduce-only order be smaller than its minimum."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFacts:
+    """Price and rules as one environment's venue has them; None is what is not known."""
+
+    quote: Quote | None
+    rules: Rules | None

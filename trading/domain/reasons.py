@@ -1,0 +1,62 @@
+"""Why something was not copied: a code for machines, one sentence for the follower."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why an open or a close was denied. *Denied* is our refusal; *rejected* would be the venue's."""
+
+    ACCOUNT_INACTIVE = "account_inactive"
+    SUBSCRIPTION_PAUSED = "subscription_paused"
+    POOL_PAUSED = "pool_paused"
+    TEST_ONLY = "test_only"
+    VENUE_NOT_OFFERED = "venue_not_offered"
+    NO_PRICE = "no_price"
+    STALE_PRICE = "stale_price"
+    NO_RULES = "no_rules"
+    STALE_SIGNAL = "stale_signal"
+    SLIPPAGE = "slippage"
+    RESULT_UNKNOWN = "result_unknown"
+    LOSS_LIMIT = "loss_limit"
+    DAILY_LOSS = "daily_loss"
+    PROFIT_TARGET = "profit_target"
+    BUDGET_USED = "budget_used"
+    BELOW_MIN_QTY = "below_min_qty"
+    BELOW_MIN_NOTIONAL = "below_min_notional"
+    NOTHING_TO_CLOSE = "nothing_to_close"
+
+
+WORDS: Mapping[str, str] = {
+    Reason.ACCOUNT_INACTIVE: "The exchange account is not active",
+    Reason.SUBSCRIPTION_PAUSED: "Your subscription is paused",
+    Reason.POOL_PAUSED: "The pool is paused",
+    Reason.TEST_ONLY: "A test signal, for paper accounts alone",
+    Reason.VENUE_NOT_OFFERED: "Your account is at another exchange",
+    Reason.NO_PRICE: "No price is known",
+    Reason.STALE_PRICE: "The last known price is too old",
+    Reason.NO_RULES: "The exchange's rules for this symbol are not known",
+    Reason.STALE_SIGNAL: "The lead's trade was already too old",
+    Reason.SLIPPAGE: "The price had moved too far from the lead's",
+    Reason.RESULT_UNKNOWN: "The result of what is open is not known right now",
+    Reason.LOSS_LIMIT: "What you were ready to lose is used up",
+    Reason.DAILY_LOSS: "Your daily loss limit is reached",
+    Reason.PROFIT_TARGET: "Your profit target is reached",
+    Reason.BUDGET_USED: "Your budget is fully invested",
+    Reason.BELOW_MIN_QTY: "Below the venue's smallest quantity",
+    Reason.BELOW_MIN_NOTIONAL: "Below the venue's minimum",
+    Reason.NOTHING_TO_CLOSE: "Nothing of it is open in your copy",
+}
+
+
+def in_words(reason: str, detail: Mapping[str, object] | None = None) -> str:
+    """The sentence a follower reads, with the figure that matters where there is one."""
+    sentence = WORDS.get(reason, reason)
+    minimum = (detail or {}).get("minimum")
+    if minimum and reason == Reason.BELOW_MIN_NOTIONAL:
+        return f"{sentence} of ${minimum}"
+    if minimum and reason == Reason.BELOW_MIN_QTY:
+        return f"{sentence} of {minimum}"
+    return sentence

@@ -1,0 +1,73 @@
+"""What a fill does to a holding and to a subscription's budget. Exact, in the quote currency."""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, Decimal
+from typing import NamedTuple
+
+from obscura.core.money import ZERO
+
+_EXACT = Decimal("1e-18")
+
+
+class Position(NamedTuple):
+    """A holding: signed quantity, what it cost (long) or brought in (short), and its leverage."""
+
+    qty: Decimal
+    cost: Decimal
+    leverage: int
+
+
+class Progress(NamedTuple):
+    """What newly happened to an order: quantity and worth of the new fills, and their fees."""
+
+    qty: Decimal
+    worth: Decimal
+    base_fee: Decimal
+    quote_fee: Decimal
+
+
+class Settled(NamedTuple):
+    """The holding after it, and what it changes in the subscription."""
+
+    position: Position
+    exposure: Decimal
+    realised: Decimal
+
+
+def settle(*, position: Position, effect: str, side: str, progress: Progress, final: bool) -> Settled:
+    """Apply new fills to a holding.
+
+    :param final: the lead closed all of its own and this order is filled: what remains is dust below the venue's step
+        and is written off against the result
+    """
+    if effect == "open":
+        return _open(position, side, progress)
+    return _close(position, side, progress, final)
+
+
+def _open(position: Position, side: str, progress: Progress) -> Settled:
+    gained = progress.qty - progress.base_fee if side == "buy" else -progress.qty
+    after = Position(position.qty + gained, position.cost + progress.worth, position.leverage)
+    margin = _margin(progress.worth, position.leverage)
+    return Settled(after, margin, -progress.quote_fee)
+
+
+def _close(position: Position, side: str, progress: Progress, final: bool) -> Settled:
+    whole = abs(position.qty)
+    if not whole:
+        # Closed beyond what is recorded (a late truth): the money moved, so the result says it.
+        return Settled(position, ZERO, -progress.quote_fee)
+    if final or progress.qty >= whole:
+        out, rest = position.cost, Position(ZERO, ZERO, position.leverage)
+    else:
+        out = (position.cost * progress.qty / whole).quantize(_EXACT, ROUND_DOWN)
+        left = whole - progress.qty
+        rest = Position(left if position.qty > 0 else -left, position.cost - out, position.leverage)
+    gain = progress.worth - out if side == "sell" else out - progress.worth
+    freed = _margin(position.cost, position.leverage) - _margin(rest.cost, position.leverage)
+    return Settled(rest, -freed, gain - progress.quote_fee)
+
+
+def _margin(cost: Decimal, leverage: int) -> Decimal:
+    return (cost / leverage).quantize(_EXACT, ROUND_DOWN) if leverage > 1 else cost
