@@ -1,0 +1,95 @@
+"""The hot path's view of subscriptions: read and locked, reserved and settled in sets, schema named in each statement.
+
+These functions work on the caller's psycopg cursor and in the caller's transaction. Rows are always locked in the
+order of their ids, so that a planner and a writer of results never wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg.sql import SQL, Composed, Identifier
+
+# Text is cheaper to send and to read than binary numerics; uuids stay text from here to the signer.
+_CHUNK = """select s.id, s.user_id::text, s.account_id::text, a.exchange, a.environment, a.status = 'active',
+   s.status, s.total_investment, s.max_loss, s.profit_target, s.daily_loss_limit, s.reserved, s.exposure,
+   s.realised, s.day, s.day_realised
+ from {s}.pools_subscription s join {s}.citadel_exchangeaccount a on a.id = s.account_id
+ where s.pool_id = %s and s.status <> 'ended' and s.id > %s
+ order by s.id limit %s for no key update of s"""
+
+_TERMS = """select p.status, p.slots, p.leverage, p.max_slippage_bps, p.signal_ttl_s from {s}.pools_pool p
+ where p.id = %s"""
+
+_RESERVE = """update {s}.pools_subscription s set reserved = s.reserved + u.amount
+ from unnest(%s::bigint[], %s::numeric[]) u(id, amount) where s.id = u.id"""
+
+_LOCK = "select id from {s}.pools_subscription where id = any(%s) order by id for no key update"
+
+_SETTLE = """update {s}.pools_subscription s set
+   reserved = greatest(s.reserved - u.released, 0), exposure = greatest(s.exposure + u.exposure, 0),
+   realised = s.realised + u.realised, day = %s,
+   day_realised = case when s.day = %s then s.day_realised else 0 end + u.realised
+ from unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[]) u(id, released, exposure, realised)
+ where s.id = u.id"""
+
+
+class PoolTermsRow(NamedTuple):
+    """The terms a plan needs."""
+
+    active: bool
+    slots: int
+    leverage: int
+    max_slippage_bps: int
+    signal_ttl: timedelta
+
+
+class Settlement(NamedTuple):
+    """What a set of results changes in one subscription, in USD."""
+
+    subscription: int
+    released: Decimal
+    exposure: Decimal
+    realised: Decimal
+
+
+def _sql(template: str, schema: str) -> Composed:
+    return SQL(template).format(s=Identifier(schema))  # type: ignore[arg-type]
+
+
+def terms(cursor: Any, *, schema: str, pool_id: UUID) -> PoolTermsRow | None:
+    """The pool's terms; None where there is no such pool."""
+    row = cursor.execute(_sql(_TERMS, schema), [pool_id]).fetchone()
+    if row is None:
+        return None
+    return PoolTermsRow(row[0] == "active", row[1], row[2], row[3], timedelta(seconds=row[4]))
+
+
+def chunk(cursor: Any, *, schema: str, pool_id: UUID, after: int, limit: int) -> list[tuple[Any, ...]]:
+    """The next `limit` live subscriptions of a pool behind id `after`, locked; the columns of domain.fanout.Follower."""
+    rows: list[tuple[Any, ...]] = cursor.execute(_sql(_CHUNK, schema), [pool_id, after, limit]).fetchall()
+    return rows
+
+
+def reserve(cursor: Any, *, schema: str, amounts: Sequence[tuple[int, Decimal]]) -> None:
+    """Hold these amounts (USD) of these subscriptions, whose rows the caller has locked."""
+    if amounts:
+        ids, sums = zip(*amounts, strict=True)
+        cursor.execute(_sql(_RESERVE, schema), [list(ids), [str(amount) for amount in sums]])
+
+
+def lock(cursor: Any, *, schema: str, subscriptions: Sequence[int]) -> None:
+    """Lock these subscriptions in the order of their ids."""
+    cursor.execute(_sql(_LOCK, schema), [sorted(set(subscriptions))])
+
+
+def settle(cursor: Any, *, schema: str, changes: Sequence[Settlement], today: date) -> None:
+    """Write what results changed; the rows must be locked. The day's own result starts anew with a new day."""
+    if changes:
+        ids, released, exposure, realised = (list(column) for column in zip(*changes, strict=True))
+        numbers = [[str(value) for value in column] for column in (released, exposure, realised)]
+        cursor.execute(_sql(_SETTLE, schema), [today, today, ids, *numbers])
