@@ -16,6 +16,7 @@ class ObscuraConfig(AppConfig):
 
     def ready(self) -> None:
         """Import `listeners` and `tasks` of every app of ours, so that announcements and nudges find them."""
+        importlib.import_module("obscura.celery")  # whoever sends a task sends it through our broker
         for config in apps.get_app_configs():
             if config.name.partition(".")[0] in OURS:
                 for part in ("listeners", "tasks"):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+from celery.signals import worker_ready
 from django.conf import settings
 from kombu import Queue
 from tenant_schemas_celery.app import CeleryApp
+
+from obscura.core import alive
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "obscura.settings.local")
 
@@ -38,7 +42,15 @@ app.conf.update(
     },
     beat_schedule={
         "nudge.sweep": {"task": "nudge.sweep", "schedule": 1.0, "options": {"queue": "default", "expires": 5}},
-        "trading.sweep": {"task": "trading.sweep_all", "schedule": 1.0, "options": {"queue": "high", "expires": 5}},
+        "trading.sweep": {"task": "trading.sweep_all", "schedule": 1.0, "options": {"queue": "default", "expires": 5}},
     },
 )
 app.set_default()
+
+
+@worker_ready.connect(weak=False)
+def _report(sender: Any, **_: object) -> None:
+    """Report this worker by its name, from its own loop: a thread beside it would be copied, half, by every fork."""
+    name = str(sender.hostname).partition("@")[0]
+    alive.report(name)
+    sender.timer.call_repeatedly(alive.INTERVAL_S, alive.say, (name,))

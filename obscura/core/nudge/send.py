@@ -13,6 +13,7 @@ import psycopg
 from django.db import connection, transaction
 
 from obscura.core import log
+from obscura.core.errors import Problem
 
 GRACE_S = 3.0
 LONGEST_PAUSE_S = 300
@@ -114,6 +115,11 @@ def nudged(name: str) -> Callable[[Callable[..., Any]], Any]:
                 work(**ids)
             except psycopg.OperationalError:
                 raise  # the database is away or busy: the sweep comes back to it
+            except Problem as problem:
+                failed(nudge, error=problem.code)
+                if not problem.retryable:
+                    raise
+                return  # anticipated: the promise stays, and the sweep comes back to it
             except Exception as error:
                 failed(nudge, error=f"{type(error).__name__}")
                 raise

@@ -1,0 +1,258 @@
+"""Plan a pool's signals, in their order, in chunks of followers: load and lock, decide, write, and place the first.
+
+The pool's lane is locked for each chunk, so that plans of one pool are serial and no two see the same room. A signal's
+cursor says how far it is planned: a planner that dies is continued by whoever comes next, and nobody is decided twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+
+import tenants.feed
+from obscura.core import clock, ids
+from obscura.core.features import entitlements
+from obscura.core.money import ZERO
+from obscura.core.nudge import send as nudges
+from pools import followers
+from proofs.domain.receipts import Leaves
+from tenants.models import Tenant
+from trading import copies
+from trading.domain import priorities
+from trading.domain.fanout import Copy, Decision, Denied, Follower, Held, Lead, Terms, decide
+from trading.domain.market import MarketFacts
+from trading.execution import db, store
+from trading.execution.execute import order_leaves, wait
+from trading.execution.store import Claimed, SignalRow
+from trading.execution.submit import Flight, place
+from trading.market import cache
+
+FIRST_CHUNK, CHUNK = 50, 250
+MARKETS = ("spot", "usdm")
+
+
+class Planned(NamedTuple):
+    """One planned chunk: what to place at once, what to nudge, what to tell."""
+
+    signal: SignalRow
+    born: list[Claimed]
+    message: nudges.Message | None
+    denied: list[dict[str, Any]]
+
+
+def plan(*, tenant: Tenant, pool_id: UUID) -> int:
+    """Plan every signal of the pool that waits. Returns how many chunks were planned."""
+    schema, done = str(tenant.schema_name), 0
+    flights: list[Flight] = []
+    facts = _Markets()
+    while (chunk := _plan_chunk(tenant=tenant, pool_id=pool_id, facts=facts)) is not None:
+        done += 1
+        if chunk.born:
+            flights.append(place(schema=schema, signal=chunk.signal, rows=chunk.born))
+        if chunk.message:
+            nudges.send(chunk.message)
+        if chunk.denied:
+            tenants.feed.publish(schema=schema, rows=chunk.denied)
+    for flight in flights:
+        wait(flight)
+    return done
+
+
+class _Markets:
+    """Prices and rules for the signals of one run, read once for each signal and environment."""
+
+    def __init__(self) -> None:
+        self._facts: dict[tuple[int, str], MarketFacts] = {}
+        self._marks: dict[tuple[int, str, str], Mapping[str, Decimal]] = {}
+
+    def facts(self, signal: SignalRow, environment: str) -> MarketFacts:
+        key = (signal.id, environment)
+        if key not in self._facts:
+            self._facts[key] = cache.facts(
+                environment=environment, exchange=signal.exchange, market=signal.market, symbol=signal.symbol
+            )
+        return self._facts[key]
+
+    def marks(self, signal: SignalRow, environment: str, market: str) -> Mapping[str, Decimal]:
+        key = (signal.id, environment, market)
+        if key not in self._marks:
+            self._marks[key] = cache.marks(environment=environment, exchange=signal.exchange, market=market)
+        return self._marks[key]
+
+
+def _plan_chunk(*, tenant: Tenant, pool_id: UUID, facts: _Markets) -> Planned | None:
+    schema = str(tenant.schema_name)
+    session = db.session()
+    with session.transaction():
+        cursor = session.cursor()
+        if cursor.execute(db.sql(store.LANE, schema), [pool_id]).fetchone() is None:
+            return None
+        row = cursor.execute(db.sql(store.NEXT_SIGNAL, schema), [pool_id]).fetchone()
+        if row is None:
+            return None
+        signal = SignalRow(*row)
+        limit = CHUNK if signal.cursor else FIRST_CHUNK
+        loaded = followers.chunk(cursor, schema=schema, pool_id=pool_id, after=signal.cursor, limit=limit)
+        members = [Follower._make(columns) for columns in loaded]
+        now = clock.now()
+        decision = _decide(cursor, tenant=tenant, signal=signal, members=members, facts=facts, now=now)
+        born = _insert_copies(cursor, tenant=tenant, signal=signal, decision=decision, claim=not signal.cursor)
+        denied = _insert_denials(cursor, schema=schema, signal=signal, denials=decision.denials, now=now)
+        message = None
+        if decision.copies and len(born) < len(decision.copies):
+            span = {"signal_id": signal.id, "first": members[0].subscription, "last": members[-1].subscription}
+            queue = priorities.queue_of(signal.priority)
+            message = nudges.write(cursor, tenant=schema, task="trading.execute", queue=queue, ids=span)
+        state = "planned" if len(members) < limit else "planning"
+        reached = members[-1].subscription if members else signal.cursor
+        cursor.execute(db.sql(store.MOVE_CURSOR, schema), [reached, len(members), state, state, signal.id])
+    return Planned(signal, born, message, denied)
+
+
+def _decide(
+    cursor: Any, *, tenant: Tenant, signal: SignalRow, members: Sequence[Follower], facts: _Markets, now: datetime
+) -> Decision:
+    schema = str(tenant.schema_name)
+    terms = followers.terms(cursor, schema=schema, pool_id=signal.pool_id)  # type: ignore[arg-type]
+    assert terms is not None  # its signal is here
+    subscriptions = [member.subscription for member in members]
+    held: dict[int, Held] = {}
+    result: dict[int, Decimal | None] = {}
+    if signal.effect == "close":
+        rows = cursor.execute(
+            db.sql(store.HELD, schema),
+            [subscriptions, signal.trader_id, signal.market, signal.symbol, signal.position_side],
+        ).fetchall()
+        held = {row[0]: Held(row[1], row[2], row[3]) for row in rows}
+    else:
+        result = _open_results(cursor, schema=schema, signal=signal, members=members, facts=facts)
+    environments = {member.environment for member in members}
+    return decide(
+        lead=Lead(
+            exchange=signal.exchange,
+            market=signal.market,
+            symbol=signal.symbol,
+            side=signal.side,
+            effect=signal.effect,
+            fraction=Decimal(str(signal.fraction)),
+            weight=Decimal(str(signal.weight)),
+            price=signal.price,  # type: ignore[arg-type]
+            order_type=signal.order_type,
+            at=signal.lead_at,  # type: ignore[arg-type]
+            test_only=signal.test_only,
+        ),
+        terms=Terms(
+            active=terms.active,
+            slots=terms.slots,
+            leverage=terms.leverage,
+            max_slippage_bps=terms.max_slippage_bps,
+            signal_ttl=terms.signal_ttl,
+            max_copy_usd=entitlements(tenant.entitlements).max_copy_usd,
+        ),
+        followers=members,
+        held=held,
+        open_result=result,
+        markets={environment: facts.facts(signal, environment) for environment in environments},
+        now=now,
+    )
+
+
+def _open_results(
+    cursor: Any, *, schema: str, signal: SignalRow, members: Sequence[Follower], facts: _Markets
+) -> dict[int, Decimal | None]:
+    """The unrealised result in USD of all that each follower holds; None where a price is missing."""
+    environments = {member.subscription: member.environment for member in members}
+    found: dict[int, Decimal | None] = {}
+    rows = cursor.execute(db.sql(store.OPEN_POSITIONS, schema), [list(environments)]).fetchall()
+    for subscription, market, symbol, qty, cost in rows:
+        mark = facts.marks(signal, environments[subscription], market).get(symbol)
+        so_far = found.get(subscription, ZERO)
+        if mark is None or so_far is None:
+            found[subscription] = None
+            continue
+        worth = abs(qty) * mark
+        found[subscription] = so_far + (worth - cost if qty > 0 else cost - worth)
+    return found
+
+
+def _insert_copies(cursor: Any, *, tenant: Tenant, signal: SignalRow, decision: Decision, claim: bool) -> list[Claimed]:
+    """Insert the orders, claimed from birth where `claim`; hold their budgets and count them as on their way."""
+    if not decision.copies:
+        return []
+    schema = str(tenant.schema_name)
+    key = ids.id_key(settings.SECRET_KEY)
+    born: list[Claimed] = []
+    by_environment: dict[str, list[Copy]] = {}
+    for copy in decision.copies:
+        by_environment.setdefault(copy.environment, []).append(copy)
+    leaves = order_leaves(schema, signal)
+    for environment, group in by_environment.items():
+        legs = [(copy.subscription, signal.leg) for copy in group]
+        names = ids.client_order_ids(key=key, tenant=int(tenant.pk), signal=signal.id, legs=legs)
+        shape = decision.shapes[environment]
+        values = {
+            "signal": signal.id, "leg": signal.leg, "pool": signal.pool_id, "trader": signal.trader_id,
+            "exchange": signal.exchange, "env": environment, "market": signal.market, "symbol": signal.symbol,
+            "side": signal.side, "position_side": signal.position_side, "effect": signal.effect, "type": shape.type,
+            "tif": shape.time_in_force, "reduce_only": shape.reduce_only, "limit": shape.limit_price,
+            "lead_price": signal.price, "mark": shape.mark_price, "leverage": shape.leverage,
+            "priority": signal.priority, "born": claim, "lead_at": signal.lead_at, "lease": settings.COPY_LEASE_MS,
+            "subs": [copy.subscription for copy in group], "users": [copy.user for copy in group],
+            "accounts": [copy.account for copy in group], "cids": names, "qtys": [str(copy.qty) for copy in group],
+            "reserves": [str(copy.reserved) for copy in group], "waits": [copy.waits for copy in group],
+            "leaves": [
+                leaves.leaf(name, copy.subscription, copy.qty) for name, copy in zip(names, group, strict=True)
+            ],
+            "hold_side": signal.position_side,
+        }  # fmt: skip
+        rows = cursor.execute(db.sql(store.INSERT_ORDERS + store.CLAIMED, schema), values).fetchall()
+        count = store.COUNT_OPENING if signal.effect == "open" else store.COUNT_CLOSING
+        cursor.execute(db.sql(count, schema), values)
+        if claim:
+            born += [claimed for row in rows if (claimed := Claimed(*row)).attempt]
+    if signal.effect == "open":
+        reserves = [(copy.subscription, copy.reserved) for copy in decision.copies]
+        followers.reserve(cursor, schema=schema, amounts=reserves)
+    return born
+
+
+def _insert_denials(
+    cursor: Any, *, schema: str, signal: SignalRow, denials: Sequence[Denied], now: datetime
+) -> list[dict[str, Any]]:
+    """Insert the denials; returns their rows for the feed."""
+    if not denials:
+        return []
+    leaves = Leaves("denial", [schema, bytes(signal.leaf).hex()])
+    values = {
+        "signal": signal.id, "leg": signal.leg, "pool": signal.pool_id, "symbol": signal.symbol,
+        "market": signal.market, "side": signal.side, "effect": signal.effect, "lead_price": signal.price,
+        "lead_at": signal.lead_at, "at": now, "subs": [denied.subscription for denied in denials],
+        "users": [denied.user for denied in denials], "reasons": [denied.reason.value for denied in denials],
+        "details": [orjson.dumps(denied.detail).decode() for denied in denials],
+        "leaves": [leaves.leaf(denied.subscription, denied.reason.value) for denied in denials],
+    }  # fmt: skip
+    rows = cursor.execute(db.sql(store.INSERT_DENIALS, schema), values).fetchall()
+    by_subscription = {denied.subscription: denied for denied in denials}
+    return [
+        copies.denial_row(
+            id=denial_id,
+            user=by_subscription[subscription].user,
+            pool=str(signal.pool_id),
+            symbol=signal.symbol,
+            market=signal.market,
+            side=signal.side,
+            effect=signal.effect,
+            lead_price=signal.price,  # type: ignore[arg-type]
+            lead_at=signal.lead_at,  # type: ignore[arg-type]
+            at=now,
+            reason=by_subscription[subscription].reason.value,
+            detail=by_subscription[subscription].detail,
+        )
+        for denial_id, subscription in rows
+    ]

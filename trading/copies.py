@@ -1,0 +1,129 @@
+"""Outcomes as followers read them: one row of words and figures for each order or denial.
+
+The same row goes over the live feed and, read back from the tables, into the pages: what is seen live is what is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from obscura.core.money import BPS, plain
+from trading.domain.order_state import Status
+from trading.domain.reasons import in_words
+
+OUTCOMES: Mapping[Status, str] = {
+    Status.PLANNED: "waiting",
+    Status.SENDING: "waiting",
+    Status.UNSURE: "checking",
+    Status.WORKING: "working",
+    Status.PARTIAL: "partial",
+    Status.FILLED: "copied",
+    Status.CANCELED: "missed",
+    Status.EXPIRED: "missed",
+    Status.REJECTED: "rejected",
+    Status.MISSED: "missed",
+}
+
+_REASONS: Mapping[Status, str] = {
+    Status.UNSURE: "The exchange did not answer; we are asking it",
+    Status.WORKING: "Waits at the exchange for its price",
+    Status.MISSED: "Could not be placed while the trade was fresh",
+    Status.CANCELED: "Cancelled at the exchange",
+}
+
+
+def cursor(moment: datetime) -> int:
+    """Where a row stands in the feed: microseconds since the epoch of its last change."""
+    return int(moment.timestamp() * 1_000_000)
+
+
+def order_row(
+    *,
+    id: int,
+    user: str,
+    pool: str,
+    symbol: str,
+    market: str,
+    side: str,
+    effect: str,
+    status: Status,
+    qty: Decimal,
+    filled: Decimal,
+    average: Decimal | None,
+    lead_price: Decimal | None,
+    lead_at: datetime,
+    created_at: datetime,
+    accepted_at: datetime | None,
+    done_at: datetime | None,
+    words: str,
+) -> dict[str, Any]:
+    """One order's outcome; figures that are not known are None."""
+    outcome = OUTCOMES[status]
+    if status in (Status.EXPIRED, Status.CANCELED) and filled:
+        outcome = "partial"
+    size = filled or qty
+    price = average or lead_price
+    difference = None
+    if average and lead_price:
+        # Positive is worse for the follower: dearer to buy, cheaper to sell.
+        gap = average - lead_price if side == "buy" else lead_price - average
+        difference = plain((gap * BPS / lead_price).quantize(Decimal("0.1")))
+    return {
+        "id": f"o{id}",
+        "user": user,
+        "pool": pool,
+        "cursor": cursor(done_at or created_at),
+        "at": lead_at.isoformat(timespec="microseconds"),
+        "symbol": symbol,
+        "market": market,
+        "side": side,
+        "effect": effect,
+        "qty": plain(size) if size else None,
+        "usd": plain((size * price).quantize(Decimal("0.01"))) if size and price else None,
+        "lead_price": plain(lead_price) if lead_price is not None else None,
+        "price": plain(average.quantize(Decimal("1e-8"))) if average is not None else None,
+        "difference_bps": difference,
+        "lag_ms": max(0, round((accepted_at - lead_at).total_seconds() * 1000)) if accepted_at else None,
+        "outcome": outcome,
+        "reason": words or (_REASONS.get(status, "") if outcome != "copied" else ""),
+    }
+
+
+def denial_row(
+    *,
+    id: int,
+    user: str,
+    pool: str,
+    symbol: str,
+    market: str,
+    side: str,
+    effect: str,
+    lead_price: Decimal | None,
+    lead_at: datetime,
+    at: datetime,
+    reason: str,
+    detail: Mapping[str, object],
+) -> dict[str, Any]:
+    """One denial's row."""
+    return {
+        "id": f"d{id}",
+        "user": user,
+        "pool": pool,
+        "cursor": cursor(at),
+        "at": lead_at.isoformat(timespec="microseconds"),
+        "symbol": symbol,
+        "market": market,
+        "side": side,
+        "effect": effect,
+        "qty": None,
+        "usd": None,
+        "lead_price": plain(lead_price) if lead_price is not None else None,
+        "price": None,
+        "difference_bps": None,
+        "lag_ms": None,
+        "outcome": "denied",
+        "reason": in_words(reason, detail),
+    }

@@ -1,0 +1,49 @@
+"""The hot path's own PostgreSQL sessions: one for each thread that needs one, kept for the process's life."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import lru_cache
+
+import psycopg
+from django.db import connection as django_connection
+from psycopg.sql import SQL, Composed, Identifier
+
+_local = threading.local()
+
+
+def session() -> psycopg.Connection:
+    """This thread's session, in autocommit: what must be one transaction says so. Made anew after a fork or a loss."""
+    kept: psycopg.Connection | None = getattr(_local, "session", None)
+    settings = django_connection.settings_dict
+    where = (os.getpid(), settings["NAME"], settings["PORT"])
+    if kept is None or kept.closed or kept.broken or _local.where != where:
+        if kept is not None and _local.where[0] == where[0] and not kept.closed:
+            kept.close()
+        kept = psycopg.connect(
+            dbname=settings["NAME"],
+            user=settings["USER"] or None,
+            password=settings["PASSWORD"] or None,
+            host=settings["HOST"] or None,
+            port=settings["PORT"] or None,
+            autocommit=True,
+            connect_timeout=5,
+            application_name="obscura-hot",
+        )
+        _local.session, _local.where = kept, where
+    return kept
+
+
+def close() -> None:
+    """Close this thread's session, if it has one."""
+    kept: psycopg.Connection | None = getattr(_local, "session", None)
+    if kept is not None and not kept.closed:
+        kept.close()
+    _local.session = None
+
+
+@lru_cache(maxsize=4096)
+def sql(template: str, schema: str) -> Composed:
+    """A statement with the tenant's schema written into it wherever it says {s}."""
+    return SQL(template).format(s=Identifier(schema))  # type: ignore[arg-type]

@@ -1,0 +1,115 @@
+"""The loop thread of an order worker: it gives chunks to the signer and hears results from the egress.
+
+One event loop a process, started after the fork and kept for its life; the task thread gives it work and goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+from uuid import UUID
+
+import uvloop
+from django.db import connection
+
+import citadel.services
+from citadel.client import Chunk, ChunkSender, Result, SignerRefused, SignerUnavailable
+from obscura.core import log
+from tenants import scope
+
+_logger = log.get("lane")
+_lock = threading.Lock()
+_lanes: dict[int, Lane] = {}
+
+OPEN_AT_ONCE = 250
+
+
+class Lane:
+    """This process's way to the venues."""
+
+    def __init__(self) -> None:
+        self.loop = uvloop.new_event_loop()
+        self._opened: set[str] = set()
+        threading.Thread(target=self.loop.run_forever, name="lane", daemon=True).start()
+        self._sender: ChunkSender = self.run(self._make()).result(timeout=5)
+
+    async def _make(self) -> ChunkSender:
+        return ChunkSender()
+
+    def run(self, work: Any) -> Future[Any]:
+        """Run a coroutine on the loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+    def send(self, *, schema: str, chunks: Sequence[Chunk], on_results: Callable[[list[Result]], None]) -> Future[None]:
+        """Send chunks side by side; `on_results` is called on the loop's thread with every row exactly once."""
+        return self.run(self._send_all(schema, chunks, on_results))
+
+    async def _send_all(self, schema: str, chunks: Sequence[Chunk], on_results: Callable[..., None]) -> None:
+        await asyncio.gather(*(self._send(schema, chunk, on_results) for chunk in chunks))
+
+    async def _send(self, schema: str, chunk: Chunk, on_results: Callable[[list[Result]], None]) -> None:
+        again: list[int] = []
+
+        def heard(results: list[Result]) -> None:
+            unknown = [result.row for result in results if result.status == -1 and result.body == b"unknown_account"]
+            if unknown:
+                again.extend(unknown)
+                results = [result for result in results if result.row not in set(unknown)]
+            if results:
+                on_results(results)
+
+        await self._sender.send(chunk, on_results=heard)
+        if not again:
+            return
+        # Those rows never left the signer: opening their accounts and sending them is the same attempt.
+        wanted = set(again)
+        rows = [row for row in chunk.rows if row[0] in wanted]
+        await self._open(schema, [row[1] for row in rows])
+        await self._sender.send(chunk._replace(rows=rows), on_results=on_results)
+
+    async def _open(self, schema: str, accounts: Sequence[bytes]) -> None:
+        entries = await asyncio.to_thread(_envelopes, schema, [UUID(bytes=account) for account in accounts])
+        for start in range(0, len(entries), OPEN_AT_ONCE):
+            try:
+                refused = await self._sender.open(entries[start : start + OPEN_AT_ONCE])
+            except (SignerUnavailable, SignerRefused) as error:
+                _logger.warning("lane.signer", code=error.code)
+                return
+            for _, code in refused:
+                _logger.warning("lane.account_refused", code=code)
+
+    def call(self, make: Callable[[ChunkSender], Awaitable[Any]]) -> Future[Any]:
+        """Run something on the sender itself."""
+
+        async def work() -> Any:
+            return await make(self._sender)
+
+        return self.run(work())
+
+
+def _envelopes(schema: str, accounts: list[UUID]) -> list[tuple[int, bytes, dict[str, str]]]:
+    with scope.entered(schema):
+        try:
+            return [
+                (tenant, account.bytes, dict(envelopes))
+                for tenant, account, envelopes in citadel.services.envelopes_of(account_ids=accounts)
+            ]
+        finally:
+            connection.close()
+
+
+def lane() -> Lane:
+    """The lane of this process, made on first use and anew after a fork."""
+    pid = os.getpid()
+    found = _lanes.get(pid)
+    if found is None:
+        with _lock:
+            found = _lanes.get(pid)
+            if found is None:
+                _lanes.clear()
+                found = _lanes[pid] = Lane()
+    return found

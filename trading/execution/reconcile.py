@@ -1,0 +1,278 @@
+"""Ask the venue about orders whose fate is not known, and act on what it says. The sweep behind the exactly-once claim.
+
+An order whose lease ran out was perhaps sent, perhaps not: it becomes UNSURE and the venue is asked by client order id.
+Known: its state is adopted. Not known, twice, after the receive window has passed: it does not exist and never will, so
+it may be sent again under the same id while the trade is fresh (a close: always). Not known and stale: MISSED, told.
+No answer: asked again later. Nothing here sends what might exist.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+
+from citadel.client import Chunk, Result
+from obscura.core import clock, log
+from obscura.core.money import ZERO
+from pools import followers
+from trading.domain.order_state import Status
+from trading.execution import db, results, store
+from trading.execution.execute import execute, load_signal, wait
+from trading.execution.lane import lane
+from trading.execution.results import Told
+from trading.execution.store import Claimed, SignalRow
+from trading.execution.submit import place
+from trading.venues import binance
+from trading.venues.binance import Report
+
+_logger = log.get("reconcile")
+
+AT_ONCE = 300
+MARGIN_MS = 500
+ASK_AGAIN_MS = 2000
+
+
+class Asked(NamedTuple):
+    """An order to ask after: the columns of CLAIMED, and those of TAKE_LEASE behind them."""
+
+    order: Claimed
+    market: str
+    symbol: str
+    effect: str
+    lead_at: datetime
+    error_code: str
+    status: Status
+    side: str
+    exchange: str
+    position_side: str
+
+
+def sweep(*, schema: str) -> dict[str, int]:
+    """One round of one tenant: finish signals, send what got stuck, ask after what is unsure. Returns counts."""
+    counts = {"asked": 0, "adopted": 0, "again": 0, "missed": 0, "stuck": 0}
+    counts["asked"], counts["adopted"], counts["again"], counts["missed"] = _ask_after_expired(schema)
+    session = db.session()
+    stuck = session.execute(db.sql(store.STUCK_RANGES, schema)).fetchall()
+    if stuck:
+        session.execute(db.sql(store.MARK_SWEPT, schema), [[row[0] for row in stuck]])
+    for signal_id, first, last in stuck:
+        counts["stuck"] += _execute(schema, signal_id, first, last)
+    session.execute(db.sql(store.FINISH_SIGNALS, schema))
+    return counts
+
+
+def _execute(schema: str, signal_id: int, first: int, last: int) -> int:
+    from trading.execution.execute import NotSettled
+
+    try:
+        return execute(schema=schema, signal_id=signal_id, first=first, last=last)
+    except NotSettled:
+        return 0
+
+
+def _ask_after_expired(schema: str) -> tuple[int, int, int, int]:
+    session = db.session()
+    with session.transaction():
+        cursor = session.cursor()
+        due = cursor.execute(db.sql(store.EXPIRED_LEASES, schema), [AT_ONCE]).fetchall()
+        if not due:
+            return 0, 0, 0, 0
+        lease = settings.COPY_HTTP_TIMEOUT_MS + ASK_AGAIN_MS
+        rows = cursor.execute(db.sql(store.TAKE_LEASE, schema), [lease, [row[0] for row in due]]).fetchall()
+    width = len(Claimed._fields)
+    asked = [
+        Asked(Claimed(*row[:width]), *row[width : width + 5], Status(row[width + 5]), *row[width + 6 :]) for row in rows
+    ]
+    by_signal: dict[int, list[Asked]] = defaultdict(list)
+    for item in asked:
+        by_signal[item.order.signal].append(item)
+    adopted = again = missed = 0
+    for signal_id, members in by_signal.items():
+        signal = load_signal(schema=schema, signal_id=signal_id)
+        assert signal is not None
+        known, unknown = _ask(schema, signal, members)
+        results.write(schema=schema, signal=signal, told=known)
+        adopted += len(known)
+        resent, gone = _act_on_unknown(schema, signal, unknown)
+        again, missed = again + resent, missed + gone
+    return len(asked), adopted, again, missed
+
+
+def _ask(schema: str, signal: SignalRow, members: Sequence[Asked]) -> tuple[list[Told], list[Asked]]:
+    """Ask the venue about each. Returns what it knows, and the orders it says it does not know."""
+    answers = ask_venue(schema=schema, signal=signal, members=members)
+    by_id = {item.order.id: item for item in members}
+    known: list[Told] = []
+    unknown: list[Asked] = []
+    for result in answers:
+        report = binance.read_order(status=result.status, body=result.body)
+        if report.status is None:
+            unknown.append(by_id[result.row])
+        elif report.status not in (Status.UNSURE, Status.REJECTED, Status.MISSED):
+            known.append(Told(result.row, None, report))
+        # Anything else is no answer about the order: the lease brings it back.
+    return known, unknown
+
+
+def ask_venue(*, schema: str, signal: SignalRow, members: Sequence[Asked]) -> list[Result]:
+    """One question for each order, by client order id."""
+    groups: dict[str, list[Asked]] = defaultdict(list)
+    for item in members:
+        groups[item.order.environment].append(item)
+    now = clock.millis(clock.now())
+    window = settings.COPY_RECV_WINDOW_MS
+    chunks = [
+        Chunk(
+            venue=signal.exchange,
+            market=signal.market,
+            env=environment,
+            method="GET",
+            path=binance.ORDER_PATH[signal.market],
+            head=binance.question(symbol=signal.symbol, recv_window_ms=window),
+            rows=[
+                (
+                    item.order.id,
+                    UUID(item.order.account).bytes,
+                    f"&origClientOrderId={item.order.client_id}&timestamp={now}".encode(),
+                )
+                for item in group
+            ],
+            not_after_ms=now + window // 2,
+            timeout_ms=settings.COPY_HTTP_TIMEOUT_MS,
+        )
+        for environment, group in groups.items()
+    ]
+    heard: list[Result] = []
+    sent = lane().send(schema=schema, chunks=chunks, on_results=heard.extend)
+    sent.result(timeout=settings.COPY_HTTP_TIMEOUT_MS / 1000 + window / 1000 + 2)
+    return heard
+
+
+def _act_on_unknown(schema: str, signal: SignalRow, unknown: Sequence[Asked]) -> tuple[int, int]:
+    """The venue does not know these orders. Returns how many were sent again and how many are missed."""
+    now = clock.millis(clock.now())
+    window = settings.COPY_RECV_WINDOW_MS
+    # Only UNSURE may go on; and only after the fence, when whatever is still under way would be refused by the venue.
+    passed = [
+        item for item in unknown if item.status is Status.UNSURE and now > item.order.sent_ms + window + MARGIN_MS
+    ]
+    first_time = [item.order.id for item in passed if item.error_code != "asked_once"]
+    certain = [item for item in passed if item.error_code == "asked_once"]
+    session = db.session()
+    if first_time:
+        # An exchange may know an order before its database does: one "unknown" is not believed.
+        session.execute(db.sql(store.ASKED_ONCE, schema), [first_time])
+    if not certain:
+        return 0, 0
+    if not _fresh(schema, signal):
+        words = "The exchange never received it, and the trade is too old by now"
+        report = Report(Status.MISSED, "", ZERO, None, ZERO, "missed", words, None, ())
+        results.write(schema=schema, signal=signal, told=[Told(item.order.id, None, report) for item in certain])
+        return 0, len(certain)
+    orders = [item.order.id for item in certain]
+    rows = session.execute(db.sql(store.SEND_AGAIN, schema), [settings.COPY_LEASE_MS, orders]).fetchall()
+    claimed = [Claimed(*row) for row in rows]
+    if claimed:
+        _logger.info("reconcile.again", schema=schema, signal=signal.id, orders=len(claimed))
+        wait(place(schema=schema, signal=signal, rows=claimed))
+    return len(claimed), 0
+
+
+def _fresh(schema: str, signal: SignalRow) -> bool:
+    if signal.effect == "close":
+        return True
+    terms = followers.terms(db.session().cursor(), schema=schema, pool_id=signal.pool_id)  # type: ignore[arg-type]
+    return terms is not None and clock.now() - signal.lead_at <= terms.signal_ttl  # type: ignore[operator]
+
+
+# --------------------------------------------------------------------------------------- trades an answer did not name
+
+_ORDERS = """select id, account_id::text, environment, client_id, venue_order_id, subscription_id, leverage
+ from {s}.trading_order where id = any(%s) and filled > 0 and venue_order_id <> ''"""
+
+
+def fetch_trades(*, schema: str, signal_id: int, orders: Sequence[int]) -> int:
+    """Fetch the trades of orders whose answer had none, insert those that are new, and charge their fees.
+
+    Returns how many orders could not be answered for yet.
+    """
+    signal = load_signal(schema=schema, signal_id=signal_id)
+    if signal is None:
+        return 0
+    session = db.session()
+    rows = session.execute(db.sql(_ORDERS, schema), [list(orders)]).fetchall()
+    by_id = {row[0]: row for row in rows}
+    found: list[tuple[int, str, str, binance.Trade]] = []
+    silent = 0
+    for result in _ask_trades(schema, signal, rows):
+        if result.status != 200:
+            silent += 1
+            continue
+        row = by_id[result.row]
+        found += [
+            (row[0], row[1], row[3], trade) for trade in binance.read_trades(market=signal.market, body=result.body)
+        ]
+    with session.transaction():
+        cursor = session.cursor()
+        subscriptions = {row[0]: row[5] for row in rows}
+        followers.lock(cursor, schema=schema, subscriptions=list(subscriptions.values()))
+        fees = results.insert_trades(cursor, schema=schema, signal=signal, trades=found)
+        _charge(cursor, schema, signal, {subscriptions[order]: fee for order, fee in fees.items()})
+    return silent
+
+
+def _charge(cursor: Any, schema: str, signal: SignalRow, fees: dict[int, tuple[Decimal, Decimal]]) -> None:
+    """Take fees that became known later from the result (quote asset) or from what is held (base asset)."""
+    in_kind = {subscription: base for subscription, (base, _) in fees.items() if base and signal.effect == "open"}
+    if in_kind:
+        cursor.execute(
+            db.sql(
+                """update {s}.trading_holding h set qty = h.qty - u.fee from unnest(%s::bigint[], %s::numeric[]) u(id, fee)
+ where h.subscription_id = u.id and h.trader_id = %s and h.market = %s and h.symbol = %s and h.side = %s
+   and h.qty >= u.fee""",
+                schema,
+            ),
+            [
+                list(in_kind),
+                [str(fee) for fee in in_kind.values()],
+                signal.trader_id,
+                signal.market,
+                signal.symbol,
+                signal.position_side,
+            ],
+        )
+    changes = [
+        followers.Settlement(subscription, ZERO, ZERO, -quote) for subscription, (_, quote) in fees.items() if quote
+    ]
+    followers.settle(cursor, schema=schema, changes=changes, today=clock.now().date())
+
+
+def _ask_trades(schema: str, signal: SignalRow, rows: Sequence[Any]) -> list[Result]:
+    now, window = clock.millis(clock.now()), settings.COPY_RECV_WINDOW_MS
+    groups: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        groups[row[2]].append(row)
+    chunks = [
+        Chunk(
+            venue=signal.exchange,
+            market=signal.market,
+            env=environment,
+            method="GET",
+            path=binance.TRADES_PATH[signal.market],
+            head=binance.question(symbol=signal.symbol, recv_window_ms=window),
+            rows=[(row[0], UUID(row[1]).bytes, f"&orderId={row[4]}&timestamp={now}".encode()) for row in group],
+            not_after_ms=now + window // 2,
+            timeout_ms=settings.COPY_HTTP_TIMEOUT_MS,
+        )
+        for environment, group in groups.items()
+    ]
+    heard: list[Result] = []
+    if chunks:
+        lane().send(schema=schema, chunks=chunks, on_results=heard.extend).result(timeout=15)
+    return heard

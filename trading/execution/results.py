@@ -1,0 +1,285 @@
+"""Write back what venues said: orders, their fills, what they change in holdings and budgets, in one transaction.
+
+What an order was before decides what is settled: the difference between the venue's cumulative figures and the row's
+own. So a result that is told twice, late, or in another order than it happened changes nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import pools.followers
+import tenants.feed
+from obscura.core import clock, log
+from obscura.core.money import ZERO
+from obscura.core.nudge import send as nudges
+from pools.followers import Settlement
+from proofs.domain.receipts import Leaves
+from trading import copies
+from trading.domain import priorities
+from trading.domain.order_state import TERMINAL, TRANSITIONS, Status
+from trading.domain.settlement import Position, Progress, settle
+from trading.execution import db, store
+from trading.execution.store import SignalRow
+from trading.venues.binance import Report, Trade
+
+_logger = log.get("results")
+
+
+class Told(NamedTuple):
+    """One venue report on one order. `attempt` is the attempt it answers, or None where the venue was asked."""
+
+    order: int
+    attempt: int | None
+    report: Report
+
+
+class _Row(NamedTuple):
+    """An order as it was (the columns of LOCK_ORDERS)."""
+
+    id: int
+    subscription: int
+    user: str
+    account: str
+    status: Status
+    attempts: int
+    qty: Decimal
+    filled: Decimal
+    average: Decimal | None
+    reserved: Decimal
+    leverage: int
+    lead_price: Decimal | None
+    client_id: str
+    created_at: datetime
+    lead_at: datetime
+    sent_at: datetime | None
+    accepted_at: datetime | None
+    signal: int
+    environment: str
+
+
+class _Change(NamedTuple):
+    row: _Row
+    to: Status
+    report: Report
+    done_at: datetime | None
+
+
+def write(*, schema: str, signal: SignalRow, told: Sequence[Told]) -> None:
+    """Write reports on orders of one signal, settle them, and tell the followers."""
+    if not told:
+        return
+    session = db.session()
+    reports = {item.order: item for item in told}
+    with session.transaction():
+        cursor = session.cursor()
+        subscriptions = [
+            row[0]
+            for row in cursor.execute(
+                db.sql("select distinct subscription_id from {s}.trading_order where id = any(%s)", schema),
+                [list(reports)],
+            ).fetchall()
+        ]
+        pools.followers.lock(cursor, schema=schema, subscriptions=subscriptions)
+        rows = [
+            _Row(*row[:4], Status(row[4]), *row[5:])
+            for row in cursor.execute(db.sql(store.LOCK_ORDERS, schema), [list(reports)]).fetchall()
+        ]
+        now = clock.now()
+        changes = [change for row in rows if (change := _change(row, reports[row.id], now)) is not None]
+        if not changes:
+            return
+        _update_orders(cursor, schema, changes)
+        fees = _insert_fills(cursor, schema, signal, changes)
+        waiting = _settle(cursor, schema, signal, changes, fees, now)
+        messages = _nudge(cursor, schema, signal, changes, waiting)
+    for message in messages:
+        nudges.send(message)
+    tenants.feed.publish(schema=schema, rows=[_feed_row(signal, change) for change in changes])
+
+
+def _change(row: _Row, told: Told, now: datetime) -> _Change | None:
+    """What the report makes of the order, or None where it makes nothing of it."""
+    report = told.report
+    to = report.status
+    if to is None:
+        return None
+    stale = told.attempt is not None and told.attempt != row.attempts
+    if stale and to in (Status.UNSURE, Status.REJECTED, Status.MISSED):
+        return None  # an earlier attempt's refusal says nothing about the present one
+    if to == row.status and report.filled <= row.filled:
+        return None
+    if to != row.status and to not in TRANSITIONS[row.status]:
+        if report.filled > row.filled:
+            _logger.error("results.illegal_move", order=row.id, was=row.status.name, to=to.name)
+        return None
+    return _Change(row, to, report, now if to in TERMINAL else None)
+
+
+def _update_orders(cursor: Any, schema: str, changes: Sequence[_Change]) -> None:
+    columns = zip(
+        *(
+            (
+                change.row.id,
+                int(change.to),
+                change.report.venue_id,
+                str(max(change.report.filled, change.row.filled)),
+                None if change.report.average is None else str(change.report.average),
+                change.report.code[:32],
+                change.report.words[:200],
+                change.report.at,
+                change.done_at,
+            )
+            for change in changes
+        ),
+        strict=True,
+    )
+    cursor.execute(db.sql(store.WRITE_RESULTS, schema), [list(column) for column in columns])
+
+
+def _insert_fills(
+    cursor: Any, schema: str, signal: SignalRow, changes: Sequence[_Change]
+) -> dict[int, tuple[Decimal, Decimal]]:
+    """Insert the trades that are new; by order, the fees of those: (in the base asset, in the quote asset)."""
+    return insert_trades(
+        cursor,
+        schema=schema,
+        signal=signal,
+        trades=[
+            (change.row.id, change.row.account, change.row.client_id, trade)
+            for change in changes
+            for trade in change.report.trades
+        ],
+    )
+
+
+def insert_trades(
+    cursor: Any, *, schema: str, signal: SignalRow, trades: Sequence[tuple[int, str, str, Trade]]
+) -> dict[int, tuple[Decimal, Decimal]]:
+    """As `_insert_fills`, of (order id, account, client order id, trade)."""
+    if not trades:
+        return {}
+    leaves = Leaves("fill", [schema, signal.market, signal.symbol])
+    columns = zip(
+        *(
+            (
+                order,
+                account,
+                trade.trade_id,
+                str(trade.qty),
+                str(trade.price),
+                str(trade.fee),
+                trade.fee_asset,
+                trade.at,
+                leaves.leaf(client, trade.trade_id, trade.qty, trade.price, trade.fee, trade.fee_asset, trade.at),
+            )
+            for order, account, client, trade in trades
+        ),
+        strict=True,
+    )
+    inserted = cursor.execute(
+        db.sql(store.INSERT_FILLS, schema), [signal.market, signal.symbol, *(list(column) for column in columns)]
+    ).fetchall()
+    fees: dict[int, tuple[Decimal, Decimal]] = {}
+    for order, _, _, fee, asset in inserted:
+        base, quote = fees.get(order, (ZERO, ZERO))
+        if asset and signal.symbol.startswith(asset):
+            base += fee
+        elif asset and signal.symbol.endswith(asset):
+            quote += fee
+        fees[order] = (base, quote)
+    return fees
+
+
+def _settle(
+    cursor: Any,
+    schema: str,
+    signal: SignalRow,
+    changes: Sequence[_Change],
+    fees: Mapping[int, tuple[Decimal, Decimal]],
+    now: datetime,
+) -> list[int]:
+    """Move holdings and budgets by what is new. Returns the subscriptions whose waiting closes may go now."""
+    subscriptions = [change.row.subscription for change in changes]
+    held = {
+        row[1]: row
+        for row in cursor.execute(
+            db.sql(store.HOLDINGS, schema),
+            [subscriptions, signal.trader_id, signal.market, signal.symbol, signal.position_side],
+        ).fetchall()
+    }
+    holdings: list[tuple[int, str, str, int, int]] = []
+    settlements: list[Settlement] = []
+    waiting: list[int] = []
+    for change in changes:
+        row, report = change.row, change.report
+        ended = change.to in TERMINAL and row.status not in TERMINAL
+        released = row.reserved if ended else ZERO
+        base_fee, quote_fee = fees.get(row.id, (ZERO, ZERO))
+        qty = max(report.filled - row.filled, ZERO)
+        worth = report.worth - row.filled * (row.average or ZERO) if qty else ZERO
+        exposure = realised = ZERO
+        holding = held.get(row.subscription)
+        if holding is not None:
+            after = settle(
+                position=Position(holding[2], holding[3], holding[4]),
+                effect=signal.effect,
+                side=signal.side,
+                progress=Progress(qty, worth, base_fee, quote_fee),
+                final=signal.effect == "close" and change.to is Status.FILLED and Decimal(str(signal.fraction)) >= 1,
+            )
+            exposure, realised = after.exposure, after.realised
+            opened, closed = int(ended and signal.effect == "open"), int(ended and signal.effect == "close")
+            holdings.append((holding[0], str(after.position.qty), str(after.position.cost), opened, closed))
+            if ended and holding[6] - closed > 0 and holding[5] - opened <= 0:
+                waiting.append(row.subscription)
+        if released or exposure or realised:
+            settlements.append(Settlement(row.subscription, released, exposure, realised))
+    if holdings:
+        cursor.execute(db.sql(store.WRITE_HOLDINGS, schema), [list(column) for column in zip(*holdings, strict=True)])
+    pools.followers.settle(cursor, schema=schema, changes=settlements, today=now.date())
+    return waiting
+
+
+def _nudge(
+    cursor: Any, schema: str, signal: SignalRow, changes: Sequence[_Change], waiting: Sequence[int]
+) -> list[nudges.Message]:
+    """Promise what follows from these results: waiting closes, and trades the answer did not name."""
+    messages = []
+    if waiting:
+        found = cursor.execute(db.sql(store.WAITING_SIGNALS, schema), [signal.pool_id, list(waiting)]).fetchall()
+        queue = priorities.queue_of(priorities.HIGH)
+        for (other,) in found:
+            ids = {"signal_id": other, "first": min(waiting), "last": max(waiting)}
+            messages.append(nudges.write(cursor, tenant=schema, task="trading.execute", queue=queue, ids=ids))
+    unnamed = [change.row.id for change in changes if change.report.filled and not change.report.trades]
+    if unnamed:
+        ids = {"signal_id": signal.id, "orders": unnamed}
+        messages.append(nudges.write(cursor, tenant=schema, task="trading.fetch_trades", queue="low", ids=ids))
+    return messages
+
+
+def _feed_row(signal: SignalRow, change: _Change) -> dict[str, Any]:
+    row, report = change.row, change.report
+    return copies.order_row(
+        id=row.id,
+        user=row.user,
+        pool=str(signal.pool_id),
+        symbol=signal.symbol,
+        market=signal.market,
+        side=signal.side,
+        effect=signal.effect,
+        status=change.to,
+        qty=row.qty,
+        filled=report.filled,
+        average=report.average,
+        lead_price=row.lead_price,
+        lead_at=row.lead_at,
+        created_at=row.created_at,
+        accepted_at=row.accepted_at or report.at,
+        done_at=change.done_at,
+        words=report.words,
+    )

@@ -1,0 +1,173 @@
+"""Send orders that this process has claimed, and write back what came of them while more is being planned.
+
+Claimed means: committed as SENDING with a lease and a time. That time is signed as the request's timestamp, so the
+venue itself refuses what a sleeper sends after the receive window; nothing is sent at all when 0.6 of it has passed.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+from django.conf import settings
+
+from citadel.client import Chunk, Result
+from obscura.core import log
+from trading.execution import db, results
+from trading.execution.lane import lane
+from trading.execution.results import Told
+from trading.execution.store import Claimed, SignalRow
+from trading.venues import binance
+
+_logger = log.get("submit")
+FENCE = 0.6
+
+
+class Batch(NamedTuple):
+    """Results on their way to the tables."""
+
+    flight: Flight
+    told: list[Told]
+
+
+class Flight:
+    """Orders of one signal that were sent together; `wait()` returns when each one's result is written."""
+
+    def __init__(self, *, schema: str, signal: SignalRow, rows: Sequence[Claimed]) -> None:
+        self.schema, self.signal = schema, signal
+        self._attempts = {row.id: row.attempt for row in rows}
+        self._left = len(rows)
+        self._written = threading.Event()
+        self.failure: BaseException | None = None
+
+    def heard(self, answers: list[Result]) -> None:
+        """Called on the loop's thread with results as they arrive."""
+        told = [
+            Told(row, self._attempts[row], binance.read_order(status=status, body=body))
+            for row, status, body, *_ in answers
+        ]
+        _writer().put(Batch(self, told))
+
+    def written(self, count: int) -> None:
+        """Called by the writer."""
+        self._left -= count
+        if self._left <= 0:
+            self._written.set()
+
+    def failed(self, error: BaseException) -> None:
+        """Called by the writer when the tables could not be reached: leases run out and the sweep asks the venue."""
+        self.failure = error
+        self._written.set()
+
+    def wait(self, timeout: float) -> bool:
+        """Whether every result was written in time."""
+        return self._written.wait(timeout) and self.failure is None
+
+
+def place(*, schema: str, signal: SignalRow, rows: Sequence[Claimed]) -> Flight:
+    """Send these orders, once each. Returns at once; the flight tells when their results are written."""
+    flight = Flight(schema=schema, signal=signal, rows=rows)
+    lane().send(schema=schema, chunks=order_chunks(signal, rows), on_results=flight.heard)
+    return flight
+
+
+def order_chunks(signal: SignalRow, rows: Sequence[Claimed]) -> list[Chunk]:
+    """One chunk for each shape of order among the rows; within it only account, quantity and id differ."""
+    groups: dict[tuple[Any, ...], list[Claimed]] = defaultdict(list)
+    for row in rows:
+        groups[(row.environment, row.type, row.time_in_force, row.limit_price, row.reduce_only)].append(row)
+    window = settings.COPY_RECV_WINDOW_MS
+    chunks = []
+    for (environment, kind, tif, limit, reduce_only), members in groups.items():
+        head = binance.order_head(
+            market=signal.market,
+            symbol=signal.symbol,
+            side=signal.side,
+            type=kind,
+            time_in_force=tif,
+            limit_price=limit,
+            reduce_only=reduce_only,
+            position_side=signal.position_side,
+            recv_window_ms=window,
+        )
+        chunks.append(
+            Chunk(
+                venue=signal.exchange,
+                market=signal.market,
+                env=environment,
+                method="POST",
+                path=binance.ORDER_PATH[signal.market],
+                head=head,
+                rows=[(row.id, UUID(row.account).bytes, _tail(row)) for row in members],
+                not_after_ms=min(row.sent_ms for row in members) + int(window * FENCE),
+                timeout_ms=settings.COPY_HTTP_TIMEOUT_MS,
+                urgent=signal.effect == "close",
+            )
+        )
+    return chunks
+
+
+def _tail(row: Claimed) -> bytes:
+    assert isinstance(row.qty, Decimal)
+    return binance.order_tail(client_id=row.client_id, qty=row.qty, timestamp_ms=row.sent_ms)
+
+
+# ------------------------------------------------------------------------------------------------------- the writer
+
+_writers: dict[int, queue.SimpleQueue[Batch]] = {}
+_lock = threading.Lock()
+
+
+def _writer() -> queue.SimpleQueue[Batch]:
+    """The queue of this process's writer thread, started on first use and anew after a fork."""
+    import os
+
+    pid = os.getpid()
+    found = _writers.get(pid)
+    if found is None:
+        with _lock:
+            found = _writers.get(pid)
+            if found is None:
+                _writers.clear()
+                found = _writers[pid] = queue.SimpleQueue()
+                threading.Thread(target=_write_for_ever, args=(found,), name="results", daemon=True).start()
+    return found
+
+
+def _write_for_ever(batches: queue.SimpleQueue[Batch]) -> None:
+    while True:
+        waiting = [batches.get()]
+        while not batches.empty():
+            waiting.append(batches.get())
+        by_flight: dict[int, list[Batch]] = defaultdict(list)
+        for batch in waiting:
+            by_flight[id(batch.flight)].append(batch)
+        for members in by_flight.values():
+            _write(members[0].flight, [told for batch in members for told in batch.told])
+
+
+def _write(flight: Flight, told: list[Told]) -> None:
+    try:
+        _retried(lambda: results.write(schema=flight.schema, signal=flight.signal, told=told))
+        flight.written(len(told))
+    except Exception as error:  # noqa: BLE001 - whatever it was, the task must hear of it and the thread must live
+        _logger.exception("submit.unwritten", signal=flight.signal.id, orders=len(told))
+        flight.failed(error)
+
+
+def _retried(work: Callable[[], None], tries: int = 3) -> None:
+    """Once more after a deadlock or a lost session: results are differences, so writing them again is safe."""
+    for left in reversed(range(tries)):
+        try:
+            work()
+            return
+        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.OperationalError):
+            if not left:
+                raise
+            db.close()

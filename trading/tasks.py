@@ -1,0 +1,59 @@
+"""Celery's side of trading: ids in, one call, nothing else."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import celery
+from celery.signals import worker_process_init
+from django.db import connection
+
+import tenants.scope
+from obscura.core import alive, log
+from obscura.core.errors import Unavailable
+from obscura.core.nudge.send import nudged
+from tenants import directory
+from trading.conductor.plan import plan as plan_pool
+from trading.execution import execute as execution
+from trading.execution import reconcile
+
+_logger = log.get("trading")
+
+
+class TradesUnknown(Unavailable):
+    """The exchange did not name the trades of some orders yet."""
+
+    code = "trades_unknown"
+
+
+@nudged("trading.plan")
+def plan(*, pool_id: str) -> None:
+    """Plan every waiting signal of a pool."""
+    plan_pool(tenant=directory.tenant_by_schema(connection.schema_name), pool_id=UUID(pool_id))
+
+
+@nudged("trading.execute")
+def execute(*, signal_id: int, first: int, last: int) -> None:
+    """Claim and send a range of planned orders."""
+    execution.execute(schema=connection.schema_name, signal_id=signal_id, first=first, last=last)
+
+
+@nudged("trading.fetch_trades")
+def fetch_trades(*, signal_id: int, orders: list[int]) -> None:
+    """Fetch the trades that an order's answer did not name."""
+    if reconcile.fetch_trades(schema=connection.schema_name, signal_id=signal_id, orders=orders):
+        raise TradesUnknown
+
+
+@celery.shared_task(name="trading.sweep_all", ignore_result=True)
+def sweep_all() -> None:
+    """Look after unfinished signals of every tenant."""
+    for tenant in tenants.scope.each(reason="copy sweep"):
+        counts = reconcile.sweep(schema=tenant.schema_name)
+        if any(counts.values()):
+            _logger.info("sweep", schema=tenant.schema_name, **counts)
+
+
+@worker_process_init.connect(weak=False)
+def _born(**_: object) -> None:
+    alive.in_thread("worker")
