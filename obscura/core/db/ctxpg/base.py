@@ -59,10 +59,8 @@ class DatabaseWrapper(TenantWrapper):  # type: ignore[misc]
     def set_tenant(self, tenant: Any, include_public: bool = True) -> None:
         if not self._ready:  # making a connection must never change the tenant of the context that makes it
             return
+        # Content types are remembered per schema (obscura.core.db.contenttypes), so nothing needs to be forgotten.
         _current.set((tenant, include_public))
-        from django.contrib.contenttypes.models import ContentType
-
-        ContentType.objects.clear_cache()
 
     def _handle_search_path(self, cursor: Any = None) -> None:
         if self._setting_search_path:
