@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import connection, transaction
 
 from obscura.core import clock, log
 from obscura.core.db import dump
 from obscura.core.db.migrations_hash import fingerprint
-from obscura.core.errors import Conflict
+from obscura.core.errors import Conflict, Invalid
 from tenants.models import Domain, Tenant
 from tenants.scope import PUBLIC, entered
 
@@ -24,11 +26,39 @@ _logger = log.get("onboarding")
 _LOCK = 0x0B5C
 
 
+_SLUG = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+
+
 class SchemaTaken(Conflict):
     """A schema of this name is already there."""
 
     code = "tenant_taken"
     remedy = "Choose another slug."
+
+
+class HostTaken(Conflict):
+    """Another tenant answers at this host."""
+
+    code = "host_taken"
+    remedy = "Choose another host, or take it from the other tenant first."
+
+
+class NotATenant(Invalid):
+    """A tenant cannot be opened like this."""
+
+    code = "tenant_invalid"
+    remedy = "Check name, slug (a-z, 0-9, _ and -), kind (partner or zero), hosts and colour (#rrggbb)."
+
+
+def schema_of(slug: str) -> str:
+    """The schema of a slug: "aurora" is t_aurora, "north-sea" is t_north_sea.
+
+    :raises NotATenant: not a slug
+    """
+    if not _SLUG.fullmatch(slug):
+        raise NotATenant(f"{slug!r} is not a slug.")
+    return f"t_{slug.replace('-', '_')}"
 
 
 def setup_platform() -> list[str]:
@@ -116,13 +146,26 @@ def open_schema(*, schema: str, name: str, kind: str, hosts: Sequence[str], bran
     """Make a tenant: its row, its hosts and its schema, in one transaction.
 
     :raises SchemaTaken: a tenant or schema of this name is there
+    :raises HostTaken: another tenant answers at one of the hosts
+    :raises NotATenant: the name, kind, colour or a host cannot be
     """
-    sql = template_sql()
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise NotATenant(f"{host!r} is not a host name in lower case.")
+    if not hosts or kind not in (Tenant.Kind.PARTNER, Tenant.Kind.ZERO):
+        raise NotATenant
+    with entered(PUBLIC):
+        sql = template_sql()
     with entered(PUBLIC), transaction.atomic():
+        if Domain.objects.filter(domain__in=hosts).exists():
+            raise HostTaken
         if Tenant.objects.filter(schema_name=schema).exists() or _exists(schema):
             raise SchemaTaken
         tenant = Tenant(schema_name=schema, name=name, kind=kind, brand_colour=brand_colour, created_at=clock.now())
-        tenant.full_clean(exclude=["entitlements"])
+        try:
+            tenant.full_clean(exclude=["entitlements"])
+        except ValidationError as error:
+            raise NotATenant(details={"fields": error.message_dict}) from error
         tenant.save()
         for number, host in enumerate(hosts):
             Domain.objects.create(domain=host, tenant=tenant, is_primary=number == 0)

@@ -9,6 +9,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from obscura.core.db.pool import reset_connection
 from obscura.settings import env
+from obscura.settings.access import *  # noqa: F403
+from obscura.settings.admin import *  # noqa: F403
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 VAR = Path(env.text("OBSCURA_VAR", str(BASE_DIR / "var")))
@@ -165,6 +167,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["tenants.access.permissions.DenyAll"],
     "DEFAULT_RENDERER_CLASSES": ["obscura.core.http.renderers.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["obscura.core.http.parsers.ExactJSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["tenants.access.throttles.General"],
+    "DEFAULT_PAGINATION_CLASS": "obscura.core.http.pagination.Pages",
     "EXCEPTION_HANDLER": "obscura.core.http.errors.handle",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": None,

@@ -1,0 +1,166 @@
+"""What neighbours may ask of tenants: open, suspend and reopen one, mint and revoke keys, write entitlements."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from django.db import transaction
+
+from obscura.core import clock
+from obscura.core.audit import write as audit
+from obscura.core.errors import Invalid, NotFound
+from obscura.core.events import announce
+from tenants import directory, onboarding
+from tenants.directory import UnknownTenant, tenant_by_schema
+from tenants.events import TenantOpened, TenantSuspended
+from tenants.models import ApiKey, Tenant
+from tenants.scope import PUBLIC, each, entered
+from tenants.types import SCOPES, TenantRef
+
+__all__ = [
+    "UnknownTenant",
+    "each",
+    "entered",
+    "mint_api_key",
+    "open_tenant",
+    "reopen_tenant",
+    "revoke_api_key",
+    "set_entitlements",
+    "suspend_tenant",
+    "tenant_by_schema",
+]
+
+_MOST_TENANTS = 2**24
+_SECRET_BYTES = 32
+_SHOWN = 8
+
+
+class UnknownScope(Invalid):
+    """A scope of that name does not exist."""
+
+    code = "scope_unknown"
+    remedy = f"Use some of: {', '.join(SCOPES)}."
+
+
+class KeyUnknown(NotFound):
+    """There is no such API key."""
+
+    code = "key_unknown"
+
+
+def open_tenant(
+    *, name: str, slug: str, kind: str, hosts: Sequence[str], brand_colour: str = "#d9a62e", actor: str
+) -> TenantRef:
+    """Open a tenant: its schema ``t_<slug>``, its hosts (the first is the primary one), its row.
+
+    :param kind: "partner" or "zero"
+    :raises onboarding.SchemaTaken: the slug is taken
+    :raises onboarding.HostTaken: another tenant answers at one of the hosts
+    :raises onboarding.NotATenant: a name, slug, host or colour that cannot be
+    """
+    with transaction.atomic():
+        tenant = onboarding.open_schema(
+            schema=onboarding.schema_of(slug), name=name, kind=kind, hosts=hosts, brand_colour=brand_colour
+        )
+        assert tenant.id < _MOST_TENANTS, "client order ids hold 24 bits of a tenant's id"
+        with entered(PUBLIC):
+            audit.record(
+                "tenants.tenant.opened", actor=actor, subject=f"tenant:{tenant.schema_name}", hosts=list(hosts)
+            )
+            directory.changed()
+            announce(TenantOpened(tenant_id=tenant.id, schema=tenant.schema_name))
+    return TenantRef(id=tenant.id, schema=tenant.schema_name, name=tenant.name, kind=tenant.kind)
+
+
+def suspend_tenant(*, tenant_id: int, actor: str) -> None:
+    """Close a tenant's doors: its hosts and keys answer 503 until it is reopened. Repeating it changes nothing.
+
+    :raises UnknownTenant: there is none, or it is the platform's own
+    """
+    if _set_status(tenant_id, Tenant.Status.SUSPENDED, "tenants.tenant.suspended", actor):
+        tenant = directory.tenant_by_id(tenant_id)
+        announce(TenantSuspended(tenant_id=tenant.id, schema=tenant.schema_name))
+
+
+def reopen_tenant(*, tenant_id: int, actor: str) -> None:
+    """Open a suspended tenant's doors again. Repeating it changes nothing.
+
+    :raises UnknownTenant: there is none, or it is the platform's own
+    """
+    _set_status(tenant_id, Tenant.Status.OPEN, "tenants.tenant.reopened", actor)
+
+
+def _set_status(tenant_id: int, status: str, action: str, actor: str) -> bool:
+    with entered(PUBLIC), transaction.atomic():
+        tenant = _business(tenant_id)
+        if tenant.status == status:
+            return False
+        Tenant.objects.filter(pk=tenant.pk).update(status=status)
+        audit.record(action, actor=actor, subject=f"tenant:{tenant.schema_name}")
+        directory.changed()
+        return True
+
+
+def _business(tenant_id: int) -> Tenant:
+    kinds = [Tenant.Kind.ZERO, Tenant.Kind.PARTNER]
+    found = Tenant.objects.select_for_update().filter(pk=tenant_id, kind__in=kinds).first()
+    if found is None:
+        raise UnknownTenant
+    return found
+
+
+def mint_api_key(
+    *, tenant_id: int, label: str, environment: str, scopes: Sequence[str], actor: str
+) -> tuple[str, UUID]:
+    """Make an API key. Only its digest is kept, so the returned text is seen this once.
+
+    :param environment: "live" or "test" (paper venue only)
+    :return: the key, ``obsc_live_...`` or ``obsc_test_...``, and its id
+    :raises UnknownScope: see `tenants.types.SCOPES`
+    """
+    if environment not in ApiKey.Environment.values:
+        raise Invalid("A key is live or test.", code="environment_unknown", remedy='Use "live" or "test".')
+    if not set(scopes) <= set(SCOPES):
+        raise UnknownScope
+    start = f"obsc_{environment}_"
+    key = start + secrets.token_urlsafe(_SECRET_BYTES)
+    with entered(PUBLIC), transaction.atomic():
+        made = ApiKey.objects.create(
+            tenant=_business(tenant_id),
+            label=label[:80],
+            prefix=key[: len(start) + _SHOWN],
+            digest=directory.key_digest(key),
+            environment=environment,
+            scopes=sorted(set(scopes)),
+            created_at=clock.now(),
+        )
+        audit.record("tenants.key.minted", actor=actor, subject=f"key:{made.prefix}", scopes=made.scopes)
+    return key, made.id
+
+
+def revoke_api_key(*, key_id: UUID, actor: str) -> None:
+    """End a key. Every process refuses it within a second. Repeating it changes nothing.
+
+    :raises KeyUnknown: there is no such key
+    """
+    with entered(PUBLIC), transaction.atomic():
+        key = ApiKey.objects.select_for_update().filter(pk=key_id).first()
+        if key is None:
+            raise KeyUnknown
+        if key.revoked_at is None:
+            ApiKey.objects.filter(pk=key_id).update(revoked_at=clock.now())
+            audit.record("tenants.key.revoked", actor=actor, subject=f"key:{key.prefix}")
+            directory.changed()
+
+
+def set_entitlements(*, tenant_id: int, values: Mapping[str, object]) -> None:
+    """Write down what a tenant may; `obscura.core.features.entitlements` reads it. Values are JSON.
+
+    :raises UnknownTenant: there is none
+    """
+    with entered(PUBLIC), transaction.atomic():
+        tenant = _business(tenant_id)
+        Tenant.objects.filter(pk=tenant.pk).update(entitlements=dict(values))
+        directory.changed()
