@@ -1,0 +1,39 @@
+"""Who did what, for reading alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from obscura.core.audit.models import Entry
+
+
+def register_office(site: AdminSite) -> None:
+    """The platform's own entries."""
+    site.register(Entry, EntryAdmin)
+
+
+def register_tenant(site: AdminSite) -> None:
+    """The tenant's entries."""
+    site.register(Entry, EntryAdmin)
+
+
+class EntryAdmin(ModelAdmin):  # type: ignore[misc]
+    """Append-only: nobody adds, changes or deletes here."""
+
+    list_display = ("at", "action", "subject", "actor")
+    list_filter = ("action",)
+    search_fields = ("subject", "actor", "action")
+    date_hierarchy = "at"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

@@ -1,0 +1,67 @@
+"""The two admin sites. Apps register themselves through ``register_office(site)`` and ``register_tenant(site)``."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.util import find_spec
+from typing import Any
+
+from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from csp.decorators import csp_update
+from django.apps import apps
+from django.http import HttpRequest, HttpResponse
+from unfold.sites import UnfoldAdminSite
+
+from obscura.apps import OURS
+
+# Its scripts evaluate expressions and write inline styles. Nothing else may, so these pages alone are relaxed.
+_relaxed = csp_update({"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE], "img-src": ["blob:"]})
+
+
+class _Site(UnfoldAdminSite):  # type: ignore[misc]
+    enable_nav_sidebar = True
+
+    def __init__(self, name: str, hook: str) -> None:
+        super().__init__(name)
+        self._hook, self._filled = hook, False
+
+    def fill(self) -> None:
+        """Let every app of ours register what it has for this site; once."""
+        if self._filled:
+            return
+        self._filled = True
+        for config in apps.get_app_configs():
+            name = f"{config.name}.admin"
+            if config.name.partition(".")[0] in OURS and find_spec(name):
+                register = getattr(importlib.import_module(name), self._hook, None)
+                if register is not None:
+                    register(self)
+
+    @property
+    def urls(self) -> Any:
+        self.fill()
+        return super().urls
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        return _relaxed(super().admin_view(view, cacheable))
+
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return _relaxed(super().login)(request, extra_context)  # type: ignore[no-any-return]
+
+
+class BackOffice(_Site):
+    """The platform's staff, on the office host, in the public schema."""
+
+    settings_name = "UNFOLD_BACK_OFFICE"
+    index_title = "Back office"
+
+
+class TenantSite(_Site):
+    """A tenant's staff, at /admin/ of each of its hosts, in its schema."""
+
+    settings_name = "UNFOLD_TENANT"
+    index_title = "Administration"
+
+
+office = BackOffice("office", "register_office")
+tenant = TenantSite("tenant", "register_tenant")
