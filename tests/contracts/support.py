@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,15 @@ class Venue:
 
 def sign(query: str, secret: str) -> str:
     return f"{query}&signature={hmac.new(secret.encode(), query.encode(), hashlib.sha256).hexdigest()}"
+
+
+def until(check: Callable[[], Any], seconds: float = 8) -> Any:
+    """The first true value of `check`."""
+    end = time.monotonic() + seconds
+    while not (value := check()):
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.01)
+    return value
 
 
 def data_folder() -> Path | None:

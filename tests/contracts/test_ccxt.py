@@ -9,7 +9,13 @@ from typing import Any
 import ccxt
 import pytest
 
-from trading.venues.session import HostRefused, Sessions
+from trading.venues.session import (
+    EnvironmentUnknown,
+    HostRefused,
+    PaperAuthorityUnknown,
+    PaperVenueUnknown,
+    Sessions,
+)
 
 from .support import Key, Venue
 
@@ -222,6 +228,27 @@ def test_paper_sessions_reach_no_other_host(venue: Venue) -> None:
                     await sessions.http("paper").get(url)
         finally:
             await sessions.close()
+
+    asyncio.run(story())
+
+
+def test_an_environment_that_is_not_set_up_says_what_to_do(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OBSCURA_PAPER_TLS", raising=False)
+    monkeypatch.delenv("OBSCURA_PAPER_CA", raising=False)
+
+    async def story() -> None:
+        sessions = Sessions()
+        with pytest.raises(PaperAuthorityUnknown, match="authority") as problem:
+            await sessions.account("binance", "paper", api_key="k", secret="s")
+        assert "OBSCURA_PAPER_CA" in problem.value.remedy
+        monkeypatch.setenv("OBSCURA_PAPER_CA", str(venue.authority))
+        with pytest.raises(PaperVenueUnknown):
+            await sessions.account("binance", "paper", api_key="k", secret="s")
+        with pytest.raises(EnvironmentUnknown):
+            sessions.http("testnet")
+        monkeypatch.setenv("OBSCURA_PAPER_TLS", venue.tls)
+        assert (await sessions.template("binance", "paper")).markets[BTC]["id"] == "BTCUSDT"
+        await sessions.close()
 
     asyncio.run(story())
 

@@ -8,7 +8,7 @@ import stat
 import threading
 from collections.abc import Callable
 
-from .support import Key, Venue
+from .support import Key, Venue, until
 
 ORDER = {"side": "BUY", "type": "MARKET", "quantity": "0.001"}
 
@@ -62,8 +62,7 @@ def test_every_acknowledged_order_survives_a_kill_in_the_middle_of_many(open_ven
     senders = [threading.Thread(target=send, args=(key, name)) for name, key in enumerate(keys)]
     for sender in senders:
         sender.start()
-    while len(acknowledged) < 100:
-        pass
+    until(lambda: len(acknowledged) >= 100)
     assert venue.process
     venue.process.send_signal(signal.SIGKILL)
     for sender in senders:

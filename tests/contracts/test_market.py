@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from .support import Venue, data_folder
+from .support import Venue, data_folder, until
 
 
 async def hear(venue: Venue, path: str, subscribe: list[str], *, host: str = "", count: int = 1) -> list[Any]:
@@ -30,15 +30,6 @@ async def hear(venue: Venue, path: str, subscribe: list[str], *, host: str = "",
             heard.append(message)
             assert "error" not in message, message
     return heard
-
-
-def until(check: Callable[[], Any], seconds: float = 8) -> Any:
-    """The first true value of `check`."""
-    end = time.monotonic() + seconds
-    while not (value := check()):
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.05)
-    return value
 
 
 def tiny_capture(folder: Path) -> Path:
@@ -211,6 +202,22 @@ def test_the_book_and_its_diffs_fit_together(venue: Venue) -> None:
             assert {side: {p: q for p, q in rows.items() if q != empty} for side, rows in book.items()} == {
                 side: dict(now[side]) for side in ("bids", "asks")
             }
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("path", ["/ws/btcusdt@bookTicker", "/stream?streams=btcusdt@bookTicker/ethusdt@trade"])
+def test_streams_can_be_named_in_the_address(venue: Venue, path: str) -> None:
+    async def story() -> None:
+        hearing = asyncio.ensure_future(hear(venue, path, []))
+        for price in range(60_001, 60_100):
+            await asyncio.to_thread(venue.price, "BTCUSDT", str(price), market="spot")
+            if hearing.done():
+                break
+        [message] = await hearing
+        event = message["data"] if path.startswith("/stream") else message
+        assert event.keys() == {"u", "s", "b", "B", "a", "A"}
+        assert event["s"] == "BTCUSDT"
 
     asyncio.run(story())
 

@@ -104,6 +104,21 @@ def test_hedge_mode_keeps_two_positions_and_checks_the_side(venue: Venue) -> Non
     assert venue.call("POST", "/fapi/v1/positionSide/dual", ben, dualSidePosition="false")[2]["code"] == -4068
 
 
+def test_a_closing_order_that_waits_never_opens_the_other_way(venue: Venue) -> None:
+    ben = venue.account()
+    venue.call("POST", "/fapi/v1/positionSide/dual", ben, dualSidePosition="true")
+    long = {"positionSide": "LONG", "quantity": "0.1"}
+    venue.usdm(ben, side="BUY", type="MARKET", **long)
+    _, waiting = venue.usdm(ben, side="SELL", type="LIMIT", timeInForce="GTC", price="61000", **long)
+    venue.usdm(ben, side="SELL", type="MARKET", **long)
+
+    venue.price("BTCUSDT", "62000")
+
+    assert position(venue, ben) == []
+    _, _, order = venue.call("GET", "/fapi/v1/order", ben, symbol="BTCUSDT", orderId=waiting["orderId"])
+    assert (order["status"], order["executedQty"]) == ("EXPIRED", "0")
+
+
 def test_margin_type_changes_once_and_not_under_a_position(venue: Venue) -> None:
     ben = venue.account()
     change = {"symbol": "BTCUSDT", "marginType": "ISOLATED"}

@@ -136,7 +136,7 @@ def read_order(*, status: int, body: bytes) -> Report:
     return _refused(status, answer)
 
 
-def read_trades(*, market: str, body: bytes) -> list[Trade]:
+def read_trades(*, body: bytes) -> list[Trade]:
     """The executions in an answer to a question after an order's trades.
 
     :raises ValueError: the answer is not a list of trades

@@ -72,7 +72,7 @@ class Exchange:
 
     def _fill_resting(self, order: Order, levels: Iterable[Level]) -> None:
         quantity = sum(part for _, part in levels)
-        if order.reduce_only:
+        if order.closes:
             held = order.account.position(order.symbol.name, order.position_side).amount
             closable = max(0, -held if order.side == "BUY" else held)
             if not closable:
@@ -134,7 +134,7 @@ class Exchange:
         self._forget(order)
         account, market = order.account, order.symbol.market
         if market == SPOT:
-            named = {"client_id": cancel_id} if cancel_id else {}
+            named: dict[str, Any] = {"client_id": cancel_id} if cancel_id else {}
             self.tell(account, SPOT, reports.execution_report(order, status, **named))
             self.tell(account, SPOT, reports.account_position(account, (order.symbol.base, order.symbol.quote)))
         else:

@@ -24,6 +24,10 @@ class Order:
 
     def __init__(self, id: int, account: Account, symbol: Symbol, row: Sequence[Any]) -> None:
         self.id, self.account, self.symbol = id, account, symbol
+        self.side: str
+        self.quantity: int
+        self.reduce_only: bool
+        self.position_side: str
         (
             self.side, self.type, self.tif, self.quantity, self.price, self.client_id, self.at_us,
             self.reduce_only, self.position_side, self.quote_quantity,
@@ -39,6 +43,12 @@ class Order:
     @property
     def average(self) -> int:
         return rounded_ratio(self.cost, self.filled)
+
+    @property
+    def closes(self) -> bool:
+        """It may only make a position smaller: reduce-only, or the closing side in hedge mode."""
+        hedged = self.position_side != "BOTH"
+        return self.reduce_only or hedged and (self.side == "SELL") == (self.position_side == "LONG")
 
 
 class Trade:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -29,12 +30,15 @@ def clock(call: Call) -> Any:
     return {"serverTime": now_ms()}
 
 
-def _both(path: str, **more: Any) -> Any:
+OfMarket = Callable[[Call, str], Any]
+
+
+def _both(path: str, weight: int) -> Callable[[OfMarket], OfMarket]:
     """The same call on both markets: the handler gets (call, market)."""
 
-    def register(handler: Any) -> Any:
-        for market, prefix in ((SPOT, "/api/v3"), (USDM, "/fapi/v1")):
-            route("GET", prefix + path, market=market, **more)(lambda call, market=market: handler(call, market))
+    def register(handler: OfMarket) -> OfMarket:
+        route("GET", "/api/v3" + path, market=SPOT, weight=weight)(lambda call: handler(call, SPOT))
+        route("GET", "/fapi/v1" + path, market=USDM, weight=weight)(lambda call: handler(call, USDM))
         return handler
 
     return register
@@ -191,6 +195,11 @@ def klines(call: Call, market: str) -> Any:
         if since <= row.start <= until
     ]
     return rows[:limit] if "startTime" in call.params else rows[-limit:]
+
+
+@route("GET", "/fapi/v2/ticker/price", market=USDM)
+def usdm_price(call: Call) -> Any:
+    return price_ticker(call, USDM)
 
 
 @route("GET", "/fapi/v1/premiumIndex", market=USDM)

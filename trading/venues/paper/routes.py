@@ -43,7 +43,9 @@ class Route:
 TABLE: dict[tuple[str, str], Route] = {}
 
 
-def route(method: str, *paths: str, market: str, access: str = OPEN, weight: int = 1, order: bool = False) -> Any:
+def route(
+    method: str, *paths: str, market: str, access: str = OPEN, weight: int = 1, order: bool = False
+) -> Callable[[Handler], Handler]:
     """Register a handler for a method and paths; it answers anything JSON-able."""
 
     def register(handler: Handler) -> Handler:

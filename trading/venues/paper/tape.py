@@ -189,7 +189,8 @@ class Tape:
 
     def klines(self, key: Key, interval: str) -> list[Candle]:
         """Candles of an interval, oldest first, made of the minutes that are known."""
-        width, rows = INTERVALS[interval] * MINUTE, []
+        width = INTERVALS[interval] * MINUTE
+        rows: list[Candle] = []
         for candle in self.candles.get(key, ()):
             start = candle.start - candle.start % width
             if not rows or rows[-1].start != start:

@@ -53,7 +53,7 @@ def margins(exchange: Exchange, account: Account) -> Margins:
         sums.positions += notional // account.leverage_of(name)
     for order in account.usdm.open.values():
         opening = order.left - min(order.left, _closable(account, order.symbol.name, order.side, order.position_side))
-        if not order.reduce_only:
+        if not order.closes:
             sums.orders += times(order.price, opening) // account.leverage_of(order.symbol.name)
     return sums
 

@@ -97,7 +97,9 @@ class Connection(asyncio.Protocol):
     # What the parser calls
 
     def _start(self) -> None:
-        self._url, self._headers, self._body, self._head_size, self._body_size = b"", {}, [], 0, 0
+        self._url, self._head_size, self._body_size = b"", 0, 0
+        self._headers: dict[bytes, bytes] = {}
+        self._body: list[bytes] = []
 
     def on_message_begin(self) -> None:
         self._start()
