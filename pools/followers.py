@@ -70,7 +70,7 @@ def terms(cursor: Any, *, schema: str, pool_id: UUID) -> PoolTermsRow | None:
 
 
 def chunk(cursor: Any, *, schema: str, pool_id: UUID, after: int, limit: int) -> list[tuple[Any, ...]]:
-    """The next `limit` live subscriptions of a pool behind id `after`, locked; the columns of domain.fanout.Follower."""
+    """The next `limit` live subscriptions of a pool behind id `after`, locked, as trading.domain.fanout.Follower."""
     rows: list[tuple[Any, ...]] = cursor.execute(_sql(_CHUNK, schema), [pool_id, after, limit]).fetchall()
     return rows
 

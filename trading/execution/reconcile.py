@@ -97,6 +97,7 @@ def _ask_after_expired(schema: str) -> tuple[int, int, int, int]:
         signal = load_signal(schema=schema, signal_id=signal_id)
         assert signal is not None
         known, unknown = _ask(schema, signal, members)
+        known = _with_trades(schema, signal, known)
         results.write(schema=schema, signal=signal, told=known)
         adopted += len(known)
         resent, gone = _act_on_unknown(schema, signal, unknown)
@@ -118,6 +119,27 @@ def _ask(schema: str, signal: SignalRow, members: Sequence[Asked]) -> tuple[list
             known.append(Told(result.row, None, report))
         # Anything else is no answer about the order: the lease brings it back.
     return known, unknown
+
+
+def _with_trades(schema: str, signal: SignalRow, known: list[Told]) -> list[Told]:
+    """The reports with the trades they sum up. One whose trades cannot be had now is left for the next round.
+
+    A close that waits for an adopted open must not sell what the venue kept as its fee.
+    """
+    bare = [told.order for told in known if told.report.filled and not told.report.trades]
+    if not bare:
+        return known
+    rows = db.session().execute(db.sql(_ORDERS_ASKED, schema), [bare]).fetchall()
+    venue_ids = {told.order: told.report.venue_id for told in known}
+    answers = _ask_trades(schema, signal, [(row[0], row[1], row[2], row[3], venue_ids[row[0]]) for row in rows])
+    trades = {answer.row: binance.read_trades(body=answer.body) for answer in answers if answer.status == 200}
+    complete = []
+    for told in known:
+        if told.order in trades:
+            told = told._replace(report=told.report._replace(trades=trades[told.order]))
+        if not told.report.filled or sum(trade.qty for trade in told.report.trades) == told.report.filled:
+            complete.append(told)
+    return complete
 
 
 def ask_venue(*, schema: str, signal: SignalRow, members: Sequence[Asked]) -> list[Result]:
@@ -193,6 +215,8 @@ def _fresh(schema: str, signal: SignalRow) -> bool:
 
 # --------------------------------------------------------------------------------------- trades an answer did not name
 
+_ORDERS_ASKED = """select id, account_id::text, environment, client_id from {s}.trading_order where id = any(%s)"""
+
 _ORDERS = """select id, account_id::text, environment, client_id, venue_order_id, subscription_id, leverage
  from {s}.trading_order where id = any(%s) and filled > 0 and venue_order_id <> ''"""
 
@@ -233,7 +257,8 @@ def _charge(cursor: Any, schema: str, signal: SignalRow, fees: dict[int, tuple[D
     if in_kind:
         cursor.execute(
             db.sql(
-                """update {s}.trading_holding h set qty = h.qty - u.fee from unnest(%s::bigint[], %s::numeric[]) u(id, fee)
+                """update {s}.trading_holding h set qty = h.qty - u.fee
+ from unnest(%s::bigint[], %s::numeric[]) u(id, fee)
  where h.subscription_id = u.id and h.trader_id = %s and h.market = %s and h.symbol = %s and h.side = %s
    and h.qty >= u.fee""",
                 schema,

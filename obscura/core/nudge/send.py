@@ -22,7 +22,8 @@ TRIES = 40
 _logger = log.get("nudge")
 
 _INSERT = """insert into public.nudge_nudge (tenant, task, queue, ids, due, tries, error, dead, created_at)
- values (%s, %s, %s, %s::jsonb, clock_timestamp() + %s * interval '1 s', 0, '', false, clock_timestamp()) returning id"""
+ values (%s, %s, %s, %s::jsonb, clock_timestamp() + %s * interval '1 s', 0, '', false, clock_timestamp())
+ returning id"""
 
 # The pause doubles with each try, up to five minutes; a row that was tried too often waits for a person.
 _OVERDUE = """update public.nudge_nudge n set tries = n.tries + 1, dead = n.tries + 1 > %s,
