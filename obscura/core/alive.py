@@ -37,7 +37,8 @@ def processes() -> list[dict[str, Any]]:
     return sorted((row for _, row in rows if row["at"] >= limit), key=lambda row: str(row["process"]))
 
 
-def _say(process: str) -> None:
+def say(process: str) -> None:
+    """Report, and only log it where Redis is away."""
     try:
         report(process)
     except redis.RedisError as error:
@@ -49,7 +50,7 @@ def in_thread(process: str) -> None:
 
     def run() -> None:
         while True:
-            _say(process)
+            say(process)
             time.sleep(INTERVAL_S)
 
     threading.Thread(target=run, name="alive", daemon=True).start()
@@ -58,5 +59,5 @@ def in_thread(process: str) -> None:
 async def in_loop(process: str) -> None:
     """Report from an event loop until cancelled."""
     while True:
-        await asyncio.to_thread(_say, process)
+        await asyncio.to_thread(say, process)
         await asyncio.sleep(INTERVAL_S)

@@ -145,11 +145,8 @@ def _outcomes(run: Run, findings: _Findings) -> None:
         outcomes[(row.tenant, row.signal, row.subscription)] += 1
     for (tenant, signal, subscription), times in outcomes.items():
         if times > 1:
-            findings.add(
-                "duplicates",
-                f"{times} outcomes for signal {signal}, subscription {subscription} of {tenant}",
-                times - 1,
-            )
+            who = f"signal {signal}, subscription {subscription} of {tenant}"
+            findings.add("duplicates", f"{times} outcomes for {who}", times - 1)
     for signal in run.signals:
         for subscription in sorted(signal.followers):
             if not outcomes[(signal.tenant, signal.id, subscription)]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from obscura.local.places import Places
 from obscura.local.supervisor import Spec
 
-FRONT, WORK, VAULT, VENUE = 1, 2, 3, 4
+WORK, VAULT, VENUE = 1, 2, 3
 ORDER_QUEUES = "critical,high,normal,low"
 
 
@@ -67,11 +67,11 @@ def heavy(plan: Plan, places: Places) -> list[Spec]:
         Spec("orders", run=lambda: worker("orders", ORDER_QUEUES, plan.order_workers), wave=WORK),
         Spec("urgent", run=lambda: worker("urgent", "critical", 1), wave=WORK),
         Spec("jobs", run=lambda: worker("jobs", "default,billing", 1), wave=WORK),
-        Spec("sentinel", run=lambda: module("trading.sentinel"), wave=FRONT),
-        Spec("market", run=lambda: module("trading.market"), wave=FRONT),
-        Spec("web", run=lambda: web(places.ports["web"]), wave=FRONT),
-        Spec("beat", run=beat, wave=FRONT),
-        Spec("watch", run=watch, wave=FRONT),
+        Spec("sentinel", run=lambda: module("trading.sentinel"), wave=WORK),
+        Spec("market", run=lambda: module("trading.market"), wave=WORK),
+        Spec("web", run=lambda: web(places.ports["web"]), wave=WORK),
+        Spec("beat", run=beat, wave=WORK),
+        Spec("watch", run=watch, wave=WORK),
     ]
     return [spec for spec in specs if spec.name not in plan.without]
 
@@ -83,7 +83,7 @@ def reporting(plan: Plan) -> frozenset[str]:
     )
 
 
-def load() -> None:
+def load(plan: Plan) -> None:
     """Import what the heavy processes need, once, before any of them is forked."""
     import django
 
@@ -99,14 +99,15 @@ def load() -> None:
 
     import obscura.celery
 
-    _ = (ccxt.pro, celery.apps, celery.concurrency, granian.server, kombu.transport, obscura.celery)
-    import obscura.asgi
-
-    assert obscura.asgi.application
-    for urls in ("obscura.urls", "obscura.urls_office"):
-        _ = get_resolver(urls).url_patterns
-    obscura.celery.app.loader.import_default_modules()
+    for known in (ccxt.pro, celery.apps, celery.concurrency, granian.server, kombu.transport):
+        assert known
     obscura.celery.app.finalize()
+    if "web" not in plan.without:
+        import obscura.asgi
+
+        assert obscura.asgi.application
+        for urls in ("obscura.urls", "obscura.urls_office"):
+            assert get_resolver(urls).url_patterns
 
 
 # -- what each runs ------------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def _run(
         servers = embedded.urls(where.var)
         # Named to the children, so that none of them looks after the servers by itself.
         os.environ.update({"DATABASE_URL": servers.database, "REDIS_URL": servers.redis})
-        parts.load()
+        parts.load(plan)
         log.line("stack", f"imported in {time.monotonic() - began:.2f} s")
         gc.collect()
         gc.freeze()  # shared with every fork: the collector must not touch, and so copy, what stands now
@@ -121,10 +121,11 @@ def prepare() -> int:
     from django.core.management import call_command
 
     from obscura.core import alive, log, redis_clients
+    from tenants import onboarding
 
     log.configure("prepare")
     redis_clients.sync().delete(alive.KEY)
-    call_command("setup_platform", verbosity=0)
+    onboarding.setup_platform()
     manifest = Path(settings.STATIC_ROOT) / "staticfiles.json"
     if not manifest.exists():
         # A state folder of its own, as benchmarks have: the pages need their static files there too.

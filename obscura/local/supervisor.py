@@ -25,6 +25,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 SETTLED_S = 20.0
 """A process that lived so long has settled: its next death is a first one again."""
 STOP_LIMIT_S = 4.5
+LAST_WORD_S = 0.5
+"""What a wave leaves to each wave behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +108,8 @@ class Supervisor:
         waves = sorted({child.spec.wave for child in self.children.values() if child.pid})
         end = time.monotonic() + STOP_LIMIT_S
         for index, wave in enumerate(waves):
-            share = (end - time.monotonic()) / (len(waves) - index)
-            # What the first waves do not use, the later ones have.
-            self._stop_wave([one for one in self.children.values() if one.spec.wave == wave and one.pid], share)
+            limit = end - time.monotonic() - LAST_WORD_S * (len(waves) - index - 1)
+            self._stop_wave([one for one in self.children.values() if one.spec.wave == wave and one.pid], limit)
         self._turn(0.0)
         self.state.unlink(missing_ok=True)
 

@@ -75,9 +75,7 @@ class Feed:
                 return
 
     async def _open(self) -> None:
-        self._exchange = await self._sessions.template(
-            self.venue.ccxt_id, self.environment, dict(self.venue.ccxt_options)
-        )
+        self._exchange = await self._sessions.template(self.venue.ccxt_id, self.environment)
         self._exchange.streaming = {**self._exchange.streaming, "keepAlive": PING_MS}
         await self._put_rules()
 
