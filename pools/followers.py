@@ -38,6 +38,12 @@ _SETTLE = """update {s}.pools_subscription s set
  where s.id = u.id"""
 
 
+_CLOSING = "select id from {s}.pools_subscription where status = 'closing' order by id limit 1000"
+
+_END = """update {s}.pools_subscription set status = 'ended', ended_at = clock_timestamp()
+ where id = any(%s) and status = 'closing' returning id"""
+
+
 class PoolTermsRow(NamedTuple):
     """The terms a plan needs."""
 
@@ -93,3 +99,14 @@ def settle(cursor: Any, *, schema: str, changes: Sequence[Settlement], today: da
         ids, released, exposure, realised = (list(column) for column in zip(*changes, strict=True))
         numbers = [[str(value) for value in column] for column in (released, exposure, realised)]
         cursor.execute(_sql(_SETTLE, schema), [today, today, ids, *numbers])
+
+
+def closing(cursor: Any, *, schema: str) -> list[int]:
+    """Subscriptions that only wait for what is open to be closed."""
+    return [row[0] for row in cursor.execute(_sql(_CLOSING, schema)).fetchall()]
+
+
+def end(cursor: Any, *, schema: str, subscriptions: Sequence[int]) -> list[int]:
+    """End subscriptions that were closing. Returns those that this call ended."""
+    rows = cursor.execute(_sql(_END, schema), [list(subscriptions)]).fetchall()
+    return [row[0] for row in rows]

@@ -64,7 +64,22 @@ def sweep(*, schema: str) -> dict[str, int]:
     for signal_id, first, last in stuck:
         counts["stuck"] += _execute(schema, signal_id, first, last)
     session.execute(db.sql(store.FINISH_SIGNALS, schema))
+    counts["ended"] = end_closed(schema=schema)
     return counts
+
+
+def end_closed(*, schema: str) -> int:
+    """End subscriptions whose owners stopped them, once nothing of them is open or on its way."""
+    session = db.session()
+    with session.transaction():
+        cursor = session.cursor()
+        waiting = followers.closing(cursor, schema=schema)
+        if not waiting:
+            return 0
+        followers.lock(cursor, schema=schema, subscriptions=waiting)
+        held = {row[0] for row in cursor.execute(db.sql(store.STILL_HELD, schema), [waiting]).fetchall()}
+        free = [subscription for subscription in waiting if subscription not in held]
+        return len(followers.end(cursor, schema=schema, subscriptions=free)) if free else 0
 
 
 def _execute(schema: str, signal_id: int, first: int, last: int) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from trading.domain.order_state import IN_FLIGHT, Status, sources
+from trading.domain.order_state import IN_FLIGHT, Status
 
 LANE = "select last_seq from {s}.trading_poollane where pool_id = %s for update"
 
@@ -175,7 +175,8 @@ STUCK_RANGES = f"""select g.id, min(o.subscription_id), max(o.subscription_id) f
 
 MARK_SWEPT = "update {s}.trading_signal set swept_at = clock_timestamp() where id = any(%s)"
 
-MAY_RECEIVE = {status: frozenset(sources(status)) for status in Status}
+STILL_HELD = """select distinct subscription_id from {s}.trading_holding
+ where subscription_id = any(%s) and (qty <> 0 or opening > 0 or closing > 0)"""
 
 
 class SignalRow(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from trading.domain.order_state import Status
+from trading.execution import reconcile
 
 
 def test_an_open_is_copied_to_each_follower_within_the_budget(stand):
@@ -137,3 +138,23 @@ def test_what_the_venue_rejects_is_told_and_the_budget_is_free_again(stand):
     assert "insufficient balance" in order.error
     ben.refresh_from_db()
     assert (ben.reserved, ben.exposure) == (0, 0)
+
+
+def test_a_stopped_subscription_ends_when_nothing_of_it_is_open(stand):
+    ben = stand.follower("ben")
+    stand.signal("buy")
+    stand.plan()
+    ben.status = "closing"
+    ben.save(update_fields=["status"])
+    denied = stand.signal("buy", symbol="ETHUSDT", price="3000")
+    stand.plan()
+    reconcile.sweep(schema="t_alpha")
+    ben.refresh_from_db()
+    assert (ben.status, stand.denial(ben, denied).reason) == ("closing", "subscription_paused")
+
+    stand.signal("sell", effect="close")
+    stand.plan()
+    reconcile.sweep(schema="t_alpha")
+
+    ben.refresh_from_db()
+    assert ben.status == "ended"
