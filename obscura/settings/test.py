@@ -10,7 +10,7 @@ from obscura.settings.local import *  # noqa: F403
 from obscura.settings.local import CACHES, CHANNEL_LAYERS, DATABASES, REDIS_URL, VAR
 
 DEBUG = False
-SECRET_KEY = "a-secret-for-tests-alone"  # noqa: S105
+SECRET_KEY = "a-secret-for-tests-alone-and-long-enough-to-sign-with"  # noqa: S105
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 STORAGES = {
