@@ -40,10 +40,11 @@ def apply_plan(*, tenant_id: int, plan_code: str, actor: str) -> None:
         plan = Plan.objects.filter(code=plan_code).first()
         if plan is None:
             raise PlanUnknown
-        limits = PlanLimits(plan.max_subscriptions, plan.max_copy_usd, plan.api)
+        limits = PlanLimits(plan.max_subscriptions, plan.max_copy_usd, plan.api, plan.requests_per_minute)
         tenants.set_entitlements(tenant_id=tenant_id, values=values_of(plan.code, limits))
         audit.record("billing.plan.applied", actor=actor, subject=f"tenant:{tenant_id}", plan=plan.code)
 
 
 def _ref(plan: Plan) -> PlanRef:
-    return PlanRef(plan.code, plan.name, plan.max_subscriptions, plan.max_copy_usd, plan.api)
+    limits = (plan.max_subscriptions, plan.max_copy_usd, plan.api, plan.requests_per_minute)
+    return PlanRef(plan.code, plan.name, *limits)

@@ -15,3 +15,4 @@ class PlanRef:
     max_subscriptions: int | None
     max_copy_usd: Decimal | None
     api: bool
+    requests_per_minute: int | None

@@ -27,6 +27,7 @@ class Exchange:
     """An exchange as ccxt knows it.
 
     :param certified: certified by ccxt; the others are beta
+    :param copying: whether copies are placed there today
     :param required: names of the credential fields ccxt requires
     """
 
@@ -38,6 +39,7 @@ class Exchange:
     futures: bool
     margin: bool
     websocket: bool
+    copying: bool
     required: tuple[str, ...]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 SCOPES = ("signal:write", "pool:manage", "pool:read", "stream:access")
@@ -38,3 +39,13 @@ class Outcome:
     pool_id: str
     cursor: str
     html: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRef:
+    """A user of a tenant; texts are empty where they are not known."""
+
+    id: UUID
+    external_ref: str
+    email: str
+    created_at: datetime

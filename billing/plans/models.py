@@ -13,6 +13,9 @@ class Plan(models.Model):
     max_subscriptions = models.PositiveIntegerField(null=True, blank=True)
     max_copy_usd = models.DecimalField(max_digits=18, decimal_places=2, null=True, blank=True)
     api = models.BooleanField(default=True)
+    requests_per_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="For all API keys of a tenant together."
+    )
 
     def __str__(self) -> str:
         return self.name

@@ -92,7 +92,10 @@ class FieldFault:
 def exchanges() -> dict[str, Exchange]:
     """Every exchange by its code, in the order of the codes."""
     rows: dict[str, dict[str, Any]] = json.loads(resources.files("citadel").joinpath("exchanges.json").read_text())
-    return {code: Exchange(code=code, **{**row, "required": tuple(row["required"])}) for code, row in rows.items()}
+    return {
+        code: Exchange(code=code, copying=code in COPIED, **{**row, "required": tuple(row["required"])})
+        for code, row in rows.items()
+    }
 
 
 def fields_of(code: str) -> list[CredentialField]:

@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 MOUNTED = [
     ("v1/auth/", "tenants.api.urls"),
+    ("", "tenants.api.users"),
     ("", "pools.api.urls"),
     ("", "trading.api.urls"),
     ("", "citadel.api.urls"),

@@ -20,6 +20,7 @@ class Migration(migrations.Migration):
                 ('max_subscriptions', models.PositiveIntegerField(blank=True, null=True)),
                 ('max_copy_usd', models.DecimalField(blank=True, decimal_places=2, max_digits=18, null=True)),
                 ('api', models.BooleanField(default=True)),
+                ('requests_per_minute', models.PositiveIntegerField(blank=True, help_text='For all API keys of a tenant together.', null=True)),
             ],
         ),
     ]

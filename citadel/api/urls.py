@@ -1,0 +1,14 @@
+"""Paths of exchanges and exchange accounts, under /api/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from citadel.api import views
+
+app_name = "citadel"
+urlpatterns = [
+    path("exchanges/supported", views.ExchangesView.as_view(), name="exchanges"),
+    path("v2/users/<uuid:user_id>/accounts", views.AccountsView.as_view(), name="accounts"),
+    path("v2/users/<uuid:user_id>/accounts/<uuid:account_id>", views.AccountView.as_view(), name="account"),
+]

@@ -1,0 +1,18 @@
+"""Paths of pools, traders and subscriptions, under /api/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from pools.api import views
+
+app_name = "pools"
+urlpatterns = [
+    path("v2/pools", views.PoolsView.as_view(), name="pools"),
+    path("v2/pools/<uuid:pool_id>", views.PoolView.as_view(), name="pool"),
+    path("v2/pools/<uuid:pool_id>/activate", views.ActivateView.as_view(), name="activate"),
+    path("v2/pools/<uuid:pool_id>/pause", views.PauseView.as_view(), name="pause"),
+    path("v2/pools/<uuid:pool_id>/close", views.CloseView.as_view(), name="close"),
+    path("v2/pools/<uuid:pool_id>/subscribe", views.SubscribeView.as_view(), name="subscribe"),
+    path("v2/traders", views.TradersView.as_view(), name="traders"),
+]

@@ -1,0 +1,211 @@
+"""The partner API's pools, traders and subscriptions: parse, call one service, translate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from obscura.core.errors import Invalid
+from obscura.core.http.pagination import Pages
+from pools import services as pools
+from pools.api.serializers import (
+    PoolPageShape,
+    PoolRequest,
+    PoolShape,
+    SubscribeRequest,
+    SubscriptionShape,
+    TraderRequest,
+    TraderShape,
+)
+from pools.models import Pool
+from pools.services.pools import counted, ref
+from tenants.access.partner import PartnerView
+
+PLATFORM_TAKE = Decimal(3)
+OFFERED = [Pool.Kind.PARTNER, Pool.Kind.CURATED]
+
+_FIELDS = {
+    "total_investment": "total_investment_usd",
+    "max_loss": "max_loss_usd",
+    "profit_target": "profit_target_usd",
+    "daily_loss_limit": "daily_loss_limit_usd",
+}
+
+
+class ModeNotOffered(Invalid):
+    """This way of subscribing is not offered yet."""
+
+    code, http_status = "mode_not_offered", 422
+    remedy = 'Subscribe with "subscription_mode": "fixed_amount".'
+
+
+class PoolsView(PartnerView):
+    """Pools of the tenant."""
+
+    @extend_schema(responses=PoolPageShape, tags=["pools"])
+    def get(self, request: Request) -> Response:
+        pages = Pages()
+        rows = counted(Pool.objects.filter(kind__in=OFFERED))
+        found = pages.paginate_queryset(rows, request, view=self) or []
+        return pages.get_paginated_response([_pool(request, ref(pool)) for pool in found])
+
+    @extend_schema(request=PoolRequest, responses={201: PoolShape}, tags=["pools"])
+    def post(self, request: Request) -> Response:
+        wanted = PoolRequest.read(request)
+        wanted.pop("pool_type", None)
+        made = pools.create_pool(
+            kind="partner", traders=_places(wanted.pop("traders", [])), actor=str(request.user), **wanted
+        )
+        return Response(_pool(request, made), status=201)
+
+
+class PoolView(PartnerView):
+    """One pool."""
+
+    @extend_schema(responses=PoolShape, tags=["pools"])
+    def get(self, request: Request, pool_id: UUID) -> Response:
+        return Response(_pool(request, _offered(pool_id)))
+
+    @extend_schema(request=PoolRequest(partial=True), responses=PoolShape, tags=["pools"])
+    def patch(self, request: Request, pool_id: UUID) -> Response:
+        wanted = PoolRequest.read(request, partial=True)
+        _offered(pool_id)
+        wanted.pop("pool_type", None)
+        traders = _places(wanted.pop("traders")) if "traders" in wanted else None
+        changed = pools.change_pool(pool_id=pool_id, traders=traders, actor=str(request.user), **wanted)
+        return Response(_pool(request, changed))
+
+
+class PoolMoveView(PartnerView):
+    """Activate, pause or close a pool."""
+
+    move: Any = None
+
+    @extend_schema(request=None, responses=PoolShape, tags=["pools"])
+    def post(self, request: Request, pool_id: UUID) -> Response:
+        _offered(pool_id)
+        return Response(_pool(request, type(self).move(pool_id=pool_id, actor=str(request.user))))
+
+
+class ActivateView(PoolMoveView):
+    """Let a pool be followed and its trades be copied."""
+
+    move = staticmethod(pools.activate_pool)
+
+
+class PauseView(PoolMoveView):
+    """Open nothing more until it is activated again; closes go on."""
+
+    move = staticmethod(pools.pause_pool)
+
+
+class CloseView(PoolMoveView):
+    """End a pool for good."""
+
+    move = staticmethod(pools.close_pool)
+
+
+class TradersView(PartnerView):
+    """Lead traders."""
+
+    @extend_schema(request=TraderRequest, responses={201: TraderShape}, tags=["traders"])
+    def post(self, request: Request) -> Response:
+        wanted = TraderRequest.read(request)
+        made = pools.create_trader(
+            name=wanted["name"],
+            account_id=wanted.get("exchange_account_id"),
+            reference_capital_usd=wanted.get("reference_capital_usd"),
+            actor=str(request.user),
+        )
+        shape = {
+            "id": made.id,
+            "name": made.name,
+            "exchange_account_id": made.account_id,
+            "reference_capital_usd": made.reference_capital_usd,
+        }
+        return Response(shape, status=201)
+
+
+class SubscribeView(PartnerView):
+    """Let an end user follow a pool."""
+
+    @extend_schema(request=SubscribeRequest, responses={201: SubscriptionShape}, tags=["pools"])
+    def post(self, request: Request, pool_id: UUID) -> Response:
+        if isinstance(request.data, Mapping) and request.data.get("subscription_mode") == "advanced":
+            raise ModeNotOffered
+        wanted = SubscribeRequest.read(request)
+        terms = pools.FixedAmount(
+            wanted["total_investment_usd"],
+            wanted["max_loss_usd"],
+            wanted.get("profit_target_usd"),
+            wanted.get("daily_loss_limit_usd"),
+        )
+        try:
+            made = pools.subscribe(
+                user_id=wanted["user_id"],
+                pool_id=pool_id,
+                account_id=wanted["exchange_account_id"],
+                terms=terms,
+                paper_only=request.auth.environment == "test",
+                actor=str(request.user),
+            )
+        except pools.TermsInvalid as problem:
+            fields: Any = problem.details["fields"]
+            problem.details = {"fields": {_FIELDS[name]: words for name, words in fields.items()}}
+            raise
+        return Response(_subscription(made), status=201)
+
+
+def _offered(pool_id: UUID) -> pools.PoolRef:
+    """A pool a key may see: not a user's custom one."""
+    found = pools.pool_of(pool_id=pool_id)
+    if found.kind not in OFFERED:
+        raise pools.PoolUnknown
+    return found
+
+
+def _places(said: list[Mapping[str, Any]]) -> list[tuple[UUID, Decimal]]:
+    return [(place["trader_id"], place["weight"]) for place in said]
+
+
+def _pool(request: Request, pool: pools.PoolRef) -> dict[str, object]:
+    return {
+        "id": pool.id,
+        "name": pool.name,
+        "description": pool.description,
+        "pool_type": pool.kind,
+        "risk_class": pool.risk_class,
+        "status": pool.status,
+        "tenant_id": request.auth.tenant_id,
+        "fee_percentage": pool.fee_percentage,
+        "platform_take_percentage": PLATFORM_TAKE,
+        "slots": pool.slots,
+        "leverage": pool.leverage,
+        "max_slippage_bps": pool.max_slippage_bps,
+        "signal_ttl_s": pool.signal_ttl_s,
+        "traders": [{"trader_id": one.id, "name": one.name, "weight": one.weight} for one in pool.traders],
+        "subscribers": pool.followers,
+        "created_at": pool.created_at,
+    }
+
+
+def _subscription(made: pools.SubscriptionRef) -> dict[str, object]:
+    return {
+        "id": f"sub_{made.id}",
+        "pool_id": made.pool_id,
+        "user_id": made.user_id,
+        "exchange_account_id": made.account_id,
+        "subscription_mode": "fixed_amount",
+        "status": made.status,
+        "total_investment_usd": made.terms.total_investment,
+        "max_loss_usd": made.terms.max_loss,
+        "profit_target_usd": made.terms.profit_target,
+        "daily_loss_limit_usd": made.terms.daily_loss_limit,
+        "created_at": made.created_at,
+    }
