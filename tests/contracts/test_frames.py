@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import struct
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ def line(venue: Venue) -> Iterator[socket.socket]:
 
 
 def frame(opcode: int, payload: bytes, *, final: bool = True) -> bytes:
-    mask, size = os.urandom(4), len(payload)
+    mask, size = b"\x9a\x02\xf3\x47", len(payload)
     length = bytes([0x80 | size]) if size < 126 else struct.pack("!BH", 0xFE, size)
     masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
     return bytes([(0x80 if final else 0) | opcode]) + length + mask + masked

@@ -116,9 +116,9 @@ def test_books_balance_and_the_journal_tells_the_same(steps: list[dict[str, Any]
     with tempfile.TemporaryDirectory() as folder:
         exchange, tape = opened(Path(folder))
         show(tape, 60_000, 50)
-        start, coins = 600 * ONE, ONE // 100
+        start, coins, margin = 200 * ONE, ONE // 400, 100_000 * ONE
         account = exchange.open_account(
-            key="ben", secret="s", label="ben", spot={"USDT": start, "BTC": coins}, usdm={"USDT": start}
+            key="ben", secret="s", label="ben", spot={"USDT": start, "BTC": coins}, usdm={"USDT": margin}
         )
 
         for step in steps:
@@ -126,7 +126,7 @@ def test_books_balance_and_the_journal_tells_the_same(steps: list[dict[str, Any]
             check(account, start, coins)
 
         told = sum(trade.realized - trade.fee for order in account.usdm.orders.values() for trade in order.trades)
-        assert account.wallet["USDT"] == start + told
+        assert account.wallet["USDT"] == margin + told
         before = picture(exchange)
         exchange.journal.close()
         again, _ = opened(Path(folder))

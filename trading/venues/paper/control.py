@@ -199,7 +199,10 @@ class Control:
         return {"symbol": name, "markets": known}
 
     def trade(self, asked: dict[str, Any]) -> Any:
-        """The account trades, as its owner would in the exchange's own app; a market order unless a price is given."""
+        """The account trades, as its owner would in the exchange's own app; a market order unless a price is given.
+
+        Answers the order with its trades; `at_us` is when it executed, in epoch microseconds.
+        """
         account, market = self._account(asked), str(asked.get("market", SPOT))
         params = {"symbol": _text(asked, "symbol"), "side": _text(asked, "side").upper()}
         params |= {"quantity": str(asked["quantity"])} if "quantity" in asked else {}
@@ -213,10 +216,11 @@ class Control:
         if market == SPOT:
             order = spot.place(self.exchange, account, params)
             assert order is not None
-            return shapes.spot_full(order)
+            return shapes.spot_full(order) | {"at_us": order.at_us}
         order = usdm.place(self.exchange, account, params)
         assert order is not None
-        return shapes.usdm_order(order) | {"trades": [shapes.usdm_trade(trade) for trade in order.trades]}
+        trades = [shapes.usdm_trade(trade) for trade in order.trades]
+        return shapes.usdm_order(order) | {"trades": trades, "at_us": order.at_us}
 
     # Streams, once
 
