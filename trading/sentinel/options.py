@@ -25,8 +25,9 @@ class Options:
     @classmethod
     def read(cls) -> Options:
         """From OBSCURA_STREAM_PING_MS, OBSCURA_STREAM_POLL_S and OBSCURA_STREAM_LOOK_S."""
+        usual = cls()
         return cls(
-            ping_ms=int(os.environ.get("OBSCURA_STREAM_PING_MS", cls.ping_ms)),
-            poll_s=float(os.environ.get("OBSCURA_STREAM_POLL_S", cls.poll_s)),
-            look_s=float(os.environ.get("OBSCURA_STREAM_LOOK_S", cls.look_s)),
+            ping_ms=int(os.environ.get("OBSCURA_STREAM_PING_MS", usual.ping_ms)),
+            poll_s=float(os.environ.get("OBSCURA_STREAM_POLL_S", usual.poll_s)),
+            look_s=float(os.environ.get("OBSCURA_STREAM_LOOK_S", usual.look_s)),
         )

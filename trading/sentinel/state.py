@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,7 @@ class StreamState:
         return f"{self.schema}:{self.account}:{self.market}"
 
     def as_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__} | {"at": time.time()}
+        return {name: getattr(self, name) for name in self.__slots__} | {"at": time.time(), "pid": os.getpid()}
 
 
 def publish(states: list[StreamState], gone: list[str]) -> None:

@@ -7,6 +7,7 @@ import signal
 from typing import NamedTuple
 from uuid import UUID
 
+import redis
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
@@ -123,7 +124,10 @@ class Supervisor:
 
 def _publish(states: list[state.StreamState], gone: list[str], live: int) -> None:
     state.publish(states, gone)
-    alive.say("sentinel", streams=len(states), live=live)
+    try:
+        alive.report("sentinel", streams=len(states), live=live)
+    except redis.RedisError as error:
+        _logger.warning("sentinel.unreported", error=type(error).__name__)
 
 
 def _wanted() -> dict[Place, Wanted]:

@@ -141,7 +141,9 @@ class Watcher:
         return exchange
 
     async def _open_at_signer(self) -> None:
-        entries = await self._persist(partial(citadel.envelopes_of, [self.account_id]))
+        found = await self._persist(partial(citadel.envelopes_of, [self.account_id]))
+        account = self.account_id.bytes
+        entries = [(tenant, account, sealed) for tenant, _, sealed in found]
         await asyncio.to_thread(self.desk.signer.open, entries)
 
     # What was missed

@@ -1,0 +1,95 @@
+"""Whatever happens to a stream or to the sentinel, every trade of a lead ends as exactly one lead fill."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from obscura.core import alive
+from tests.trading.house import House
+from trading.models import LeadFill, LeadPosition, Signal
+from trading.sentinel import state
+
+
+@pytest.fixture
+def house(committed, alpha, cast) -> Iterator[House]:
+    with tempfile.TemporaryDirectory(prefix="obscura-s-") as folder:
+        one = House(Path(folder), alpha, cast.ada())
+        try:
+            yield one
+        finally:
+            one.close()
+
+
+def test_streams_dropped_frozen_expired_and_ended_lose_nothing(house: House) -> None:
+    house.start()
+    house.trade("usdm", "buy", "0.010")
+    house.trade("spot", "buy", "0.020")
+    house.agree()
+    assert not LeadFill.objects.filter(backfilled=True).exists()
+
+    def disturbed(fault: dict, market: str | None = None) -> None:
+        """Make the fault, trade at once while nobody listens, and see that the stream stands again."""
+        before = house.connects()
+        house.venue.control("POST", "/faults", fault)
+        for side, quantity in (("buy", "0.005"), ("sell", "0.002")):
+            house.trade("usdm", side, quantity)
+            house.trade("spot", side, quantity)
+        house.agree()
+        markets = {market} if market else {"spot", "usdm"}
+        house.until(lambda: all(house.connects()[one] > before[one] for one in markets), f"connected after {fault}")
+        house.until(lambda: house.live() == {"spot", "usdm"}, f"live after {fault}")
+        house.trade("usdm", "buy", "0.002")
+        house.trade("spot", "buy", "0.002", "ETHUSDT")
+        house.agree()
+
+    disturbed({"drop_streams": True})
+    disturbed({"half_open": True})
+    disturbed({"expire_listen_keys": True}, "usdm")
+    disturbed({"restart_streams": True})
+
+    assert house.stop() == 0
+    assert state.streams() == []
+    assert "Traceback" not in house.log()
+    assert LeadFill.objects.filter(external_id=None).count() == 0
+    position = LeadPosition.objects.get(market="usdm")
+    assert position.qty == Decimal("0.010") + 4 * Decimal("0.005")
+
+
+def test_a_sentinel_that_is_killed_while_the_lead_trades_knows_everything_afterwards(house: House) -> None:
+    house.start()
+    for n in range(6):
+        house.trade("usdm", "buy", "0.002")
+        house.trade("spot", "buy", "0.002")
+        if n == 3:
+            house.stop(signal.SIGKILL)
+    house.trade("spot", "buy", "0.05", "ETHUSDT")  # a symbol nobody had seen before
+
+    house.start()
+    house.agree()
+    house.trade("usdm", "sell", "0.012")
+    house.agree()
+
+    house.until(lambda: LeadPosition.objects.get(market="usdm").qty == 0, "the position is closed")
+    assert Signal.objects.filter(market="usdm").order_by("-seq").first().effect == "close"
+    assert {one["process"] for one in alive.processes()} == {"sentinel"}
+    assert house.stop() == 0
+    assert "Traceback" not in house.log()
+
+
+def test_the_safety_net_finds_what_a_stream_never_told(house: House) -> None:
+    house.start(OBSCURA_STREAM_PING_MS="60000", OBSCURA_STREAM_POLL_S="0.3")
+    house.trade("usdm", "buy", "0.010")
+    house.agree()
+
+    house.venue.control("POST", "/faults", {"half_open": True})
+    house.trade("usdm", "sell", "0.010")
+
+    house.agree()
+    assert LeadFill.objects.get(side="sell").backfilled
+    house.until(lambda: Signal.objects.filter(effect="close", fraction=1).exists(), "the close is copied")
