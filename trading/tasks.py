@@ -5,17 +5,20 @@ from __future__ import annotations
 from uuid import UUID
 
 import celery
+import psycopg
+import redis
 from celery.signals import worker_process_init
 from django.db import connection
 
 import tenants.scope
-from obscura.core import alive, log
+from obscura.core import alive, log, redis_clients
 from obscura.core.errors import Unavailable
 from obscura.core.nudge.send import nudged
 from tenants import directory
 from trading.conductor.plan import plan as plan_pool
+from trading.execution import db, reconcile
 from trading.execution import execute as execution
-from trading.execution import reconcile
+from trading.execution.lane import lane
 
 _logger = log.get("trading")
 
@@ -56,4 +59,11 @@ def sweep_all() -> None:
 
 @worker_process_init.connect(weak=False)
 def _born(**_: object) -> None:
+    """A child of a worker has just been forked: what the first order would wait for is made now."""
     alive.in_thread("worker")
+    try:
+        db.session()
+        lane()
+        redis_clients.sync().ping()
+    except (OSError, psycopg.Error, redis.RedisError) as error:
+        _logger.warning("worker.cold", error=type(error).__name__)  # each is made again when it is needed
