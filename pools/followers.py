@@ -6,9 +6,10 @@ order of their ids, so that a planner and a writer of results never wait for eac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -63,6 +64,12 @@ class Settlement(NamedTuple):
     realised: Decimal
 
 
+def _numbers(values: Iterable[object]) -> str:
+    # An array literal: numbers need no quotes, and the driver would look at each of them twice.
+    return "{" + ",".join([str(value) for value in values]) + "}"
+
+
+@lru_cache(maxsize=4096)
 def _sql(template: str, schema: str) -> Composed:
     return SQL(template).format(s=Identifier(schema))  # type: ignore[arg-type]
 
@@ -85,7 +92,7 @@ def reserve(cursor: Any, *, schema: str, amounts: Sequence[tuple[int, Decimal]])
     """Hold these amounts (USD) of these subscriptions, whose rows the caller has locked."""
     if amounts:
         ids, sums = zip(*amounts, strict=True)
-        cursor.execute(_sql(_RESERVE, schema), [list(ids), [str(amount) for amount in sums]])
+        cursor.execute(_sql(_RESERVE, schema), [_numbers(ids), _numbers(sums)])
 
 
 def lock(cursor: Any, *, schema: str, subscriptions: Sequence[int]) -> None:
@@ -96,9 +103,8 @@ def lock(cursor: Any, *, schema: str, subscriptions: Sequence[int]) -> None:
 def settle(cursor: Any, *, schema: str, changes: Sequence[Settlement], today: date) -> None:
     """Write what results changed; the rows must be locked. The day's own result starts anew with a new day."""
     if changes:
-        ids, released, exposure, realised = (list(column) for column in zip(*changes, strict=True))
-        numbers = [[str(value) for value in column] for column in (released, exposure, realised)]
-        cursor.execute(_sql(_SETTLE, schema), [today, today, ids, *numbers])
+        columns = [_numbers(column) for column in zip(*changes, strict=True)]
+        cursor.execute(_sql(_SETTLE, schema), [today, today, *columns])
 
 
 def closing(cursor: Any, *, schema: str) -> list[int]:

@@ -21,7 +21,7 @@ KINDS = ("lead_fill", "signal", "order", "fill", "denial")
 def text(value: object) -> str:
     """The canonical text of one field.
 
-    :raises TypeError: the value has no canonical form (a float, for instance)
+    :raises TypeError: the value has no canonical form (a float or a naive moment, for instance)
     """
     if value is None:
         return ""
@@ -32,6 +32,10 @@ def text(value: object) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise TypeError("a number that is not finite has no canonical form")
+        if not value:
+            return "0"  # zero has a sign, and as many digits as it was computed with
         plain = format(value, "f")
         return plain.rstrip("0").rstrip(".") if "." in plain else plain
     if isinstance(value, datetime):
@@ -44,10 +48,7 @@ def text(value: object) -> str:
 def leaf(kind: str, fields: Iterable[object]) -> bytes:
     """The 32-byte leaf of a record of `kind` (one of KINDS) with these fields, in the order of its table."""
     digest = hashlib.blake2b(digest_size=32, person=f"obsc-{kind}".encode()[:16])
-    for field in fields:
-        raw = text(field).encode()
-        digest.update(len(raw).to_bytes(4, "big"))
-        digest.update(raw)
+    digest.update(_framed(fields))
     return digest.digest()
 
 
@@ -56,17 +57,18 @@ class Leaves:
 
     def __init__(self, kind: str, shared: Iterable[object]) -> None:
         self._head = hashlib.blake2b(digest_size=32, person=f"obsc-{kind}".encode()[:16])
-        for field in shared:
-            self._feed(self._head, field)
-
-    @staticmethod
-    def _feed(digest: hashlib.blake2b, field: object) -> None:
-        raw = text(field).encode()
-        digest.update(len(raw).to_bytes(4, "big") + raw)
+        self._head.update(_framed(shared))
 
     def leaf(self, *fields: object) -> bytes:
         """The leaf of the record that goes on with these fields; equal to `leaf(kind, [*shared, *fields])`."""
         digest = self._head.copy()
-        for field in fields:
-            self._feed(digest, field)
+        digest.update(_framed(fields))
         return digest.digest()
+
+
+def _framed(fields: Iterable[object]) -> bytes:
+    parts: list[bytes] = []
+    for field in fields:
+        raw = (field if field.__class__ is str else text(field)).encode()  # type: ignore[union-attr]
+        parts += (len(raw).to_bytes(4, "big"), raw)
+    return b"".join(parts)

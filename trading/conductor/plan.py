@@ -27,7 +27,7 @@ from trading import copies
 from trading.domain import priorities
 from trading.domain.fanout import Copy, Decision, Denied, Follower, Held, Lead, Terms, decide
 from trading.domain.market import MarketFacts
-from trading.execution import db, store
+from trading.execution import arrays, db, store
 from trading.execution.execute import order_leaves, wait
 from trading.execution.store import Claimed, SignalRow
 from trading.execution.submit import Flight, place
@@ -203,12 +203,15 @@ def _insert_copies(cursor: Any, *, tenant: Tenant, signal: SignalRow, decision: 
             "tif": shape.time_in_force, "reduce_only": shape.reduce_only, "limit": shape.limit_price,
             "lead_price": signal.price, "mark": shape.mark_price, "leverage": shape.leverage,
             "priority": signal.priority, "born": claim, "lead_at": signal.lead_at, "lease": settings.COPY_LEASE_MS,
-            "subs": [copy.subscription for copy in group], "users": [copy.user for copy in group],
-            "accounts": [copy.account for copy in group], "cids": names, "qtys": [str(copy.qty) for copy in group],
-            "reserves": [str(copy.reserved) for copy in group], "waits": [copy.waits for copy in group],
-            "leaves": [
+            "subs": arrays.tokens(copy.subscription for copy in group),
+            "users": arrays.tokens(copy.user for copy in group),
+            "accounts": arrays.tokens(copy.account for copy in group), "cids": arrays.tokens(names),
+            "qtys": arrays.tokens(copy.qty for copy in group),
+            "reserves": arrays.tokens(copy.reserved for copy in group),
+            "waits": arrays.flags(copy.waits for copy in group),
+            "leaves": arrays.digests(
                 leaves.leaf(name, copy.subscription, copy.qty) for name, copy in zip(names, group, strict=True)
-            ],
+            ),
             "hold_side": signal.position_side,
         }  # fmt: skip
         rows = cursor.execute(db.sql(store.INSERT_ORDERS + store.CLAIMED, schema), values).fetchall()

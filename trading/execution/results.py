@@ -22,7 +22,7 @@ from trading import copies
 from trading.domain import priorities
 from trading.domain.order_state import TERMINAL, TRANSITIONS, Status
 from trading.domain.settlement import Position, Progress, settle
-from trading.execution import db, store
+from trading.execution import arrays, db, store
 from trading.execution.store import SignalRow
 from trading.venues.binance import Report, Trade
 
@@ -120,24 +120,21 @@ def _change(row: _Row, told: Told, now: datetime) -> _Change | None:
 
 
 def _update_orders(cursor: Any, schema: str, changes: Sequence[_Change]) -> None:
-    columns = zip(
-        *(
-            (
-                change.row.id,
-                int(change.to),
-                change.report.venue_id,
-                str(max(change.report.filled, change.row.filled)),
-                None if change.report.average is None else str(change.report.average),
-                change.report.code[:32],
-                change.report.words[:200],
-                change.report.at,
-                change.done_at,
-            )
-            for change in changes
-        ),
-        strict=True,
+    reports = [change.report for change in changes]
+    cursor.execute(
+        db.sql(store.WRITE_RESULTS, schema),
+        [
+            arrays.tokens(change.row.id for change in changes),
+            arrays.tokens(int(change.to) for change in changes),
+            arrays.texts(report.venue_id for report in reports),
+            arrays.tokens(max(change.report.filled, change.row.filled) for change in changes),
+            arrays.tokens(report.average for report in reports),
+            arrays.texts(report.code[:32] for report in reports),
+            arrays.texts(report.words[:200] for report in reports),
+            arrays.moments(report.at for report in reports),
+            arrays.moments(change.done_at for change in changes),
+        ],
     )
-    cursor.execute(db.sql(store.WRITE_RESULTS, schema), [list(column) for column in columns])
 
 
 def _insert_fills(
@@ -163,25 +160,25 @@ def insert_trades(
     if not trades:
         return {}
     leaves = Leaves("fill", [schema, signal.market, signal.symbol])
-    columns = zip(
-        *(
-            (
-                order,
-                account,
-                trade.trade_id,
-                str(trade.qty),
-                str(trade.price),
-                str(trade.fee),
-                trade.fee_asset,
-                trade.at,
-                leaves.leaf(client, trade.trade_id, trade.qty, trade.price, trade.fee, trade.fee_asset, trade.at),
-            )
-            for order, account, client, trade in trades
-        ),
-        strict=True,
-    )
+    new = [trade for *_, trade in trades]
     inserted = cursor.execute(
-        db.sql(store.INSERT_FILLS, schema), [signal.market, signal.symbol, *(list(column) for column in columns)]
+        db.sql(store.INSERT_FILLS, schema),
+        [
+            signal.market,
+            signal.symbol,
+            arrays.tokens(order for order, *_ in trades),
+            arrays.tokens(account for _, account, *_ in trades),
+            arrays.texts(trade.trade_id for trade in new),
+            arrays.tokens(trade.qty for trade in new),
+            arrays.tokens(trade.price for trade in new),
+            arrays.tokens(trade.fee for trade in new),
+            arrays.texts(trade.fee_asset for trade in new),
+            arrays.moments(trade.at for trade in new),
+            arrays.digests(
+                leaves.leaf(client, trade.trade_id, trade.qty, trade.price, trade.fee, trade.fee_asset, trade.at)
+                for _, _, client, trade in trades
+            ),
+        ],
     ).fetchall()
     fees: dict[int, tuple[Decimal, Decimal]] = {}
     for order, _, _, fee, asset in inserted:
@@ -208,10 +205,10 @@ def _settle(
         row[1]: row
         for row in cursor.execute(
             db.sql(store.HOLDINGS, schema),
-            [subscriptions, signal.trader_id, signal.market, signal.symbol, signal.position_side],
+            [arrays.tokens(subscriptions), signal.trader_id, signal.market, signal.symbol, signal.position_side],
         ).fetchall()
     }
-    holdings: list[tuple[int, str, str, int, int]] = []
+    holdings: list[tuple[int, Decimal, Decimal, int, int]] = []
     settlements: list[Settlement] = []
     waiting: list[int] = []
     for change in changes:
@@ -233,13 +230,14 @@ def _settle(
             )
             exposure, realised = after.exposure, after.realised
             opened, closed = int(ended and signal.effect == "open"), int(ended and signal.effect == "close")
-            holdings.append((holding[0], str(after.position.qty), str(after.position.cost), opened, closed))
+            holdings.append((holding[0], after.position.qty, after.position.cost, opened, closed))
             if ended and holding[6] - closed > 0 and holding[5] - opened <= 0:
                 waiting.append(row.subscription)
         if released or exposure or realised:
             settlements.append(Settlement(row.subscription, released, exposure, realised))
     if holdings:
-        cursor.execute(db.sql(store.WRITE_HOLDINGS, schema), [list(column) for column in zip(*holdings, strict=True)])
+        columns = [arrays.tokens(column) for column in zip(*holdings, strict=True)]
+        cursor.execute(db.sql(store.WRITE_HOLDINGS, schema), columns)
     pools.followers.settle(cursor, schema=schema, changes=settlements, today=now.date())
     return waiting
 

@@ -147,7 +147,8 @@ INSERT_FILLS = """insert into {s}.trading_fill (order_id, account_id, market, sy
  on conflict on constraint one_fill do nothing returning order_id, qty, price, fee, fee_asset"""
 
 HOLDINGS = """select id, subscription_id, qty, cost, leverage, opening, closing from {s}.trading_holding
- where subscription_id = any(%s) and trader_id = %s and market = %s and symbol = %s and side = %s for update"""
+ where subscription_id = any(%s::bigint[]) and trader_id = %s and market = %s and symbol = %s and side = %s
+ for update"""
 
 WRITE_HOLDINGS = """update {s}.trading_holding h set qty = u.qty, cost = u.cost,
    opening = greatest(h.opening - u.opened, 0), closing = greatest(h.closing - u.closed, 0),
