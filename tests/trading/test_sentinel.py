@@ -53,7 +53,7 @@ def test_streams_dropped_frozen_expired_and_ended_lose_nothing(house: House) -> 
     disturbed({"expire_listen_keys": True}, "usdm")
     disturbed({"restart_streams": True})
 
-    assert house.stop() == 0
+    assert house.stop() == 0, house.log()
     assert state.streams() == []
     assert "Traceback" not in house.log()
     assert LeadFill.objects.filter(external_id=None).count() == 0
@@ -78,7 +78,7 @@ def test_a_sentinel_that_is_killed_while_the_lead_trades_knows_everything_afterw
     house.until(lambda: LeadPosition.objects.get(market="usdm").qty == 0, "the position is closed")
     assert Signal.objects.filter(market="usdm").order_by("-seq").first().effect == "close"
     assert {one["process"] for one in alive.processes()} == {"sentinel"}
-    assert house.stop() == 0
+    assert house.stop() == 0, house.log()
     assert "Traceback" not in house.log()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import ccxt
+import redis
 from django.db import DatabaseError, InterfaceError
 
 from citadel import decoys
@@ -20,7 +21,7 @@ from obscura.core import clock, log
 from obscura.core.errors import Problem
 from pools.types import WatchedLead
 from tenants.models import Tenant
-from trading.sentinel import ingest, marks, poller, stream
+from trading.sentinel import ingest, marks, poller, stream, suspects
 from trading.sentinel.options import Options
 from trading.sentinel.seen import SeenFill
 from trading.sentinel.state import StreamState
@@ -112,6 +113,8 @@ class Watcher:
         finally:
             if watching is not None:
                 await stream.ended(watching)
+            # ccxt has a timer that renews the listen key: without one it does nothing.
+            exchange.options["linear"] = {"listenKey": None, "lastAuthenticatedTime": 0}
             await self.desk.sessions.release(exchange)
 
     async def _net(self, exchange: Any, watching: asyncio.Task[Any]) -> None:
@@ -149,7 +152,9 @@ class Watcher:
     # What was missed
 
     async def _backfill(self, exchange: Any) -> None:
-        more = await self._changed_symbols(exchange)
+        now = await suspects.held(exchange, market=self.market)
+        before = await self._memory(partial(suspects.remembered, self.state.field), None)
+        more = suspects.suspects(market=self.market, before=before, now=now, symbols=exchange.markets.values())
         wanted = partial(
             marks.in_play,
             account_id=self.account_id,
@@ -161,6 +166,7 @@ class Watcher:
             fills = await poller.trades(exchange, market=self.market, mark=mark)
             if fills:
                 self._done(await self._persist(partial(self._advance, mark.symbol, fills)), backfill=True)
+        await self._memory(partial(suspects.remember, self.state.field, now), None)
         self.state.last_poll = time.time()
 
     def _advance(self, symbol: str, fills: list[SeenFill]) -> ingest.Ingested:
@@ -174,8 +180,13 @@ class Watcher:
             promised=self._promise,
         )
 
-    async def _changed_symbols(self, exchange: Any) -> list[str]:
-        return []
+    async def _memory(self, work: Callable[[], Any], otherwise: Any) -> Any:
+        try:
+            return await asyncio.to_thread(work)
+        except redis.RedisError as error:
+            # It only saves questions to the venue.
+            self._logger.warning("memory.away", error=type(error).__name__)
+            return otherwise
 
     # What was told
 

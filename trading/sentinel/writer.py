@@ -31,8 +31,12 @@ class Writer:
 
     async def close(self) -> None:
         """Finish what was handed over, give the connection back and end the thread."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, connection.close)
+        await asyncio.get_running_loop().run_in_executor(self._thread, _leave)
         self._thread.shutdown()
+
+
+def _leave() -> None:
+    connection.close()  # the thread's own: Django's connections are one a thread
 
 
 def _within(tenant: Tenant | str, work: Callable[[], T]) -> T:
