@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 
 from obscura.core.errors import Problem
 from tenants.resolve import Suspended, bare_host, is_warm, resolve
@@ -32,7 +32,7 @@ class TenantSockets:
             return await _close(receive, send, FOREIGN_ORIGIN)
         name, key = bare_host(host), headers.get(b"x-api-key", "")
         try:
-            found = resolve(name, key) if is_warm(name, key) else await sync_to_async(resolve)(name, key)
+            found = resolve(name, key) if is_warm(name, key) else await database_sync_to_async(resolve)(name, key)
         except Problem as problem:
             return await _close(receive, send, SUSPENDED if isinstance(problem, Suspended) else UNKNOWN)
         with entered(found.tenant):
