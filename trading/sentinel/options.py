@@ -13,12 +13,14 @@ class Options:
     :param ping_ms: a frozen stream is noticed after about two and a half of these
     :param poll_s: the safety net asks for trades that often
     :param look_s: how often it is looked whose accounts are to be watched
+    :param scan_pause_s: between two questions about symbols that are merely possible
     :param calm_s: a connection that lived so long ends a row of failures
     """
 
     ping_ms: int = 5_000
     poll_s: float = 15.0
     look_s: float = 3.0
+    scan_pause_s: float = 0.25
     calm_s: float = 10.0
     longest_pause_s: float = 5.0
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,37 +16,60 @@ from trading.domain.intents import SPOT
 KEY = "obscura:held"
 """Hash: what each watched account held when all its trades were known. Losing it makes more symbols suspects."""
 
-Held = Mapping[str, str]
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Amounts by asset; on futures also positions, by ``SYMBOL:SIDE``. `at` is before the venue was asked."""
+
+    amounts: Mapping[str, str]
+    at: datetime
+
+    def changed(self, now: Held) -> set[str]:
+        """What is not as it was."""
+        names = self.amounts.keys() | now.amounts.keys()
+        return {one for one in names if Decimal(self.amounts.get(one, 0)) != Decimal(now.amounts.get(one, 0))}
 
 
-async def held(exchange: Any, *, market: str) -> dict[str, str]:
-    """What the account holds: amounts by asset (spot), or position amounts by symbol (USD-M)."""
+async def held(exchange: Any, *, market: str, at: datetime) -> Held:
+    """What the account holds."""
     if market == SPOT:
         answer = await exchange.private_get_account({"omitZeroBalances": "true"})
-        return {row["asset"]: str(Decimal(row["free"]) + Decimal(row["locked"])) for row in answer["balances"]}
-    rows = await exchange.fapiprivatev3_get_positionrisk()
-    return {f"{row['symbol']}": row["positionAmt"] for row in rows if Decimal(row["positionAmt"])}
+        return Held({row["asset"]: _sum(row["free"], row["locked"]) for row in answer["balances"]}, at)
+    answer = await exchange.fapiprivatev3_get_account()
+    amounts = {row["asset"]: row["walletBalance"] for row in answer["assets"]}
+    amounts |= {f"{row['symbol']}:{row['positionSide']}": row["positionAmt"] for row in answer["positions"]}
+    return Held({name: amount for name, amount in amounts.items() if Decimal(amount)}, at)
 
 
-def suspects(*, market: str, before: Held | None, now: Held, symbols: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Symbols whose trading could have turned what was held before into what is held now.
+def likely(*, market: str, changed: set[str], symbols: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Symbols that a change of these holdings points to.
 
-    :param before: None where it is not known; then everything that is held is suspect
     :param symbols: the venue's symbols, as ccxt lists them
     """
-    past = before or {}
-    changed = {name for name in past.keys() | now.keys() if Decimal(past.get(name, 0)) != Decimal(now.get(name, 0))}
-    if market != SPOT:
-        return changed
-    return {row["id"] for row in symbols if row["base"] in changed and row["quote"] in changed}
+    if market == SPOT:
+        return {row["id"] for row in symbols if row["base"] in changed and row["quote"] in changed}
+    return {name.partition(":")[0] for name in changed if ":" in name}
 
 
-def remembered(field: str) -> dict[str, str] | None:
+def possible(*, changed: set[str], symbols: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Every symbol that could be behind it: a round trip leaves its trace in the quote asset alone."""
+    return {row["id"] for row in symbols if row["active"] and (row["base"] in changed or row["quote"] in changed)}
+
+
+def remembered(field: str) -> Held | None:
     """What was held when last noted."""
     body = redis_clients.sync().hget(KEY, field)
-    return orjson.loads(body) if body else None
+    if not body:
+        return None
+    row = orjson.loads(body)
+    return Held(row["amounts"], datetime.fromisoformat(row["at"]))
 
 
 def remember(field: str, now: Held) -> None:
     """Note what is held; every trade up to it is known."""
-    redis_clients.sync().hset(KEY, field, orjson.dumps(dict(now)))
+    body = orjson.dumps({"amounts": dict(now.amounts), "at": now.at.isoformat()})
+    redis_clients.sync().hset(KEY, field, body)
+
+
+def _sum(free: str, locked: str) -> str:
+    return str(Decimal(free) + Decimal(locked))

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from obscura.core import clock, log
 from obscura.core.errors import Problem
 from pools.types import WatchedLead
 from tenants.models import Tenant
+from trading.models import LeadFill
 from trading.sentinel import ingest, marks, poller, stream, suspects
 from trading.sentinel.options import Options
 from trading.sentinel.seen import SeenFill
@@ -61,6 +63,8 @@ class Watcher:
         self._something = asyncio.Event()
         self._group_at: float | None = None
         self._promise: int | None = None
+        self._doubtful = True  # a new connection: a trade may be missing though nothing has moved
+        self._unexplained: set[str] = set()
         self._logger = _logger.bind(tenant=tenant.schema_name, account=str(lead.account_id), market=market)
 
     @property
@@ -107,6 +111,7 @@ class Watcher:
             watching = await stream.established(exchange, market=self.market)
             self.state.connects += 1
             self.state.turn("backfilling")
+            self._doubtful = True
             await self._backfill(exchange)
             self.state.turn("live", "")
             await self._net(exchange, watching)
@@ -119,12 +124,17 @@ class Watcher:
 
     async def _net(self, exchange: Any, watching: asyncio.Task[Any]) -> None:
         """Ask every few seconds for what the stream should have told; end with the stream."""
-        while True:
-            done, _ = await asyncio.wait({watching}, timeout=self.desk.options.poll_s * random.uniform(0.8, 1.2))
-            if done:
-                watching.result()
-                return
-            await self._backfill(exchange)
+        scanning = asyncio.create_task(self._scan(exchange))
+        try:
+            while True:
+                pause = self.desk.options.poll_s * random.uniform(0.8, 1.2)
+                done, _ = await asyncio.wait({watching}, timeout=pause)
+                if done:
+                    watching.result()
+                    return
+                await self._backfill(exchange)
+        finally:
+            await stream.ended(scanning)
 
     async def _exchange(self) -> Any:
         account = self.account_id.bytes
@@ -152,22 +162,49 @@ class Watcher:
     # What was missed
 
     async def _backfill(self, exchange: Any) -> None:
-        now = await suspects.held(exchange, market=self.market)
+        """Ask for the trades of every symbol in play, where anything has moved since that was done last."""
+        now = await suspects.held(exchange, market=self.market, at=clock.now())
         before = await self._memory(partial(suspects.remembered, self.state.field), None)
-        more = suspects.suspects(market=self.market, before=before, now=now, symbols=exchange.markets.values())
+        changed = before.changed(now) if before else set(now.amounts)
+        if changed or before is None or self._doubtful:
+            symbols = exchange.markets.values()
+            more = suspects.likely(market=self.market, changed=changed, symbols=symbols)
+            await self._ask(exchange, await self._marks(more))
+            if before and changed and not await self._persist(partial(self._knows_a_fill_since, before.at)):
+                self._unexplained |= suspects.possible(changed=changed, symbols=symbols)
+            self._doubtful = False
+            await self._memory(partial(suspects.remember, self.state.field, now), None)
+        self.state.last_poll = time.time()
+
+    async def _scan(self, exchange: Any) -> None:
+        """Holdings changed and no trade is known: ask for every symbol that could be behind it, slowly."""
+        while self._unexplained:
+            self._logger.warning("holdings.unexplained", symbols=len(self._unexplained))
+            for mark in await self._marks(self._unexplained):
+                if mark.symbol in self._unexplained:
+                    await self._ask(exchange, [mark])
+                    self._unexplained.discard(mark.symbol)
+                    await asyncio.sleep(self.desk.options.scan_pause_s)
+
+    async def _marks(self, more: set[str]) -> list[marks.Mark]:
         wanted = partial(
             marks.in_play,
             account_id=self.account_id,
             market=self.market,
             trader_id=self.lead.trader_id,
-            more=more,
+            more=frozenset(more),
         )
-        for mark in await self._persist(wanted):
+        found: list[marks.Mark] = await self._persist(wanted)
+        return found
+
+    async def _ask(self, exchange: Any, wanted: list[marks.Mark]) -> None:
+        for mark in wanted:
             fills = await poller.trades(exchange, market=self.market, mark=mark)
             if fills:
                 self._done(await self._persist(partial(self._advance, mark.symbol, fills)), backfill=True)
-        await self._memory(partial(suspects.remember, self.state.field, now), None)
-        self.state.last_poll = time.time()
+
+    def _knows_a_fill_since(self, moment: datetime) -> bool:
+        return LeadFill.objects.filter(account_id=self.account_id, market=self.market, at__gte=moment).exists()
 
     def _advance(self, symbol: str, fills: list[SeenFill]) -> ingest.Ingested:
         return marks.advance(
