@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from obscura.web import accounts, copies, home, pools, profile, subscriptions
+from obscura.web.brand import brand_css
 
 app_name = "web"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("brand.css", brand_css, name="brand"),
+    path("pools/", pools.listing, name="pools"),
+    path("pools/<uuid:pool_id>/", pools.detail, name="pool"),
+    path("pools/<uuid:pool_id>/copy/", subscriptions.subscribe, name="subscribe"),
+    path("copies/", copies.listing, name="copies"),
+    path("portfolio/", subscriptions.listing, name="subscriptions"),
+    path("portfolio/<int:subscription_id>/<str:action>/", subscriptions.act, name="subscription_action"),
+    path("exchange-accounts/", accounts.listing, name="accounts"),
+    path("exchange-accounts/new/", accounts.new, name="account_new"),
+    path("exchange-accounts/<uuid:account_id>/check/", accounts.check, name="account_check"),
+    path("exchange-accounts/<uuid:account_id>/remove/", accounts.remove, name="account_remove"),
+    path("profile/", profile.profile, name="profile"),
+]

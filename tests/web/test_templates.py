@@ -82,7 +82,7 @@ def test_a_copy_shows_both_prices_and_what_lies_between():
 
 
 def test_a_row_is_known_by_its_id_and_its_place_in_the_feed():
-    assert '<tr data-id="018f-1" data-cursor="481200">' in row()
+    assert '<tr data-id="018f-1" data-cursor="481200" data-at="1795176000.000000">' in row()
     assert 'class="row-new"' not in row()
 
 

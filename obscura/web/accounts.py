@@ -1,0 +1,181 @@
+"""Exchange accounts: connect one, check it, remove it. What is typed as a key goes to the vault and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_POST, require_safe
+
+from citadel import services as citadel
+from citadel.types import AccountRef
+from obscura.core.errors import Conflict, NotFound, Problem
+from obscura.web.cards import VENUE
+from obscura.web.pages import actor, page, tell, wants_part, words
+from pools import services as pools
+
+HOME_EXCHANGE = "binance"
+STATES = {"active": "ready", "pending": "checking", "refused": "refused"}
+PAPER, LIVE = ("paper", "Paper"), ("live", "Live")
+PAPER_DOLLARS = ("1000", "10000", "100000")
+
+
+class AccountInUse(Conflict):
+    """This account is in use."""
+
+    code = "account_in_use"
+    remedy = "Stop the pools that trade on it first."
+
+
+@require_safe
+@page
+def listing(request: HttpRequest) -> HttpResponse:
+    """``/exchange-accounts/``."""
+    user_id: UUID = request.user.pk  # type: ignore[assignment]
+    used = _uses(user_id)
+    names = {one.code: one.name for one in citadel.supported_exchanges()}
+    shown = [_line(one, names, used[one.id]) for one in citadel.accounts_of(user_id)]
+    return render(request, "accounts/list.html", {"accounts": shown, "nav": "accounts"})
+
+
+@sensitive_post_parameters()
+@sensitive_variables("entered")
+@page
+def new(request: HttpRequest) -> HttpResponse:
+    """``/exchange-accounts/new/?exchange=``: paste a key, or open a paper account."""
+    asked = request.POST if request.method == "POST" else request.GET
+    exchange = asked.get("exchange") or HOME_EXCHANGE
+    if exchange not in {one.code for one in citadel.supported_exchanges()}:
+        exchange = HOME_EXCHANGE
+    problem = None
+    if request.method == "POST":
+        try:
+            made = _open_paper(request) if "paper" in request.POST else _connect(request, exchange)
+        except NotFound:
+            raise
+        except Problem as found:
+            problem = found
+        else:
+            messages.success(request, f"{made.label} is connected. Its key is being checked.")
+            return redirect("web:accounts")
+    context = _form(asked, exchange, problem)
+    template = "accounts/_fields.html" if wants_part(request) else "accounts/new.html"
+    return render(request, template, context, status=422 if problem else 200)
+
+
+@require_POST
+@page
+def check(request: HttpRequest, account_id: UUID) -> HttpResponse:
+    """``POST /exchange-accounts/<id>/check/``: ask the exchange again what the key may do."""
+    try:
+        one = citadel.check_account(account_id=account_id, user_id=request.user.pk, actor=actor(request))
+    except NotFound:
+        raise
+    except Problem as problem:
+        tell(request, problem)
+    else:
+        if one.status == "active":
+            messages.success(request, f"{one.label} is ready to trade.")
+        else:
+            messages.error(request, f"{one.label} was refused. {one.reason}")
+    return redirect("web:accounts")
+
+
+@require_POST
+@page
+def remove(request: HttpRequest, account_id: UUID) -> HttpResponse:
+    """``POST /exchange-accounts/<id>/remove/``: erase its key. One that is in use stays."""
+    user_id: UUID = request.user.pk  # type: ignore[assignment]
+    one = citadel.account(account_id=account_id, user_id=user_id)
+    if _uses(user_id)[account_id]:
+        tell(request, AccountInUse(f"{one.label} is in use."))
+    elif any(trader.account_id == account_id for trader in pools.traders_of(user_id=user_id)):
+        tell(request, AccountInUse(f"A trader leads on {one.label}.", remedy="Ask the people who run this service."))
+    else:
+        citadel.revoke_account(account_id=account_id, user_id=user_id, actor=actor(request))
+        messages.success(request, f"{one.label} is removed. Its key is erased from the vault.")
+    return redirect("web:accounts")
+
+
+def _uses(user_id: UUID) -> Counter[UUID]:
+    return Counter(one.account_id for one in pools.subscriptions_of(user_id))
+
+
+def _line(one: AccountRef, names: Mapping[str, str], in_use: int) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "label": one.label,
+        "exchange": names.get(one.exchange, one.exchange),
+        "environment": one.environment,
+        "state": STATES[one.status],
+        "reason": one.reason,
+        "checked_at": one.checked_at,
+        "key_hint": one.hint,
+        "in_use": in_use,
+    }
+
+
+@sensitive_variables("entered")
+def _connect(request: HttpRequest, exchange: str) -> AccountRef:
+    entered = {one.name: request.POST.get(one.name, "") for one in citadel.credential_fields(exchange)}
+    return citadel.connect_account(
+        owner_id=request.user.pk,  # type: ignore[arg-type]
+        exchange=exchange,
+        environment=request.POST.get("environment", ""),
+        label=request.POST.get("label", ""),
+        credentials=entered,
+        actor=actor(request),
+    )
+
+
+def _open_paper(request: HttpRequest) -> AccountRef:
+    return citadel.open_paper_account(
+        owner_id=request.user.pk,  # type: ignore[arg-type]
+        label=request.POST.get("label", ""),
+        usd=request.POST.get("paper", ""),
+        actor=actor(request),
+    )
+
+
+def _form(asked: Mapping[str, str], exchange: str, problem: Problem | None) -> dict[str, Any]:
+    """For templates/accounts/_fields.html. Of what was typed, the name and the choices go back; a key never does."""
+    named: Any = problem.details.get("fields") if problem else None
+    faults = {str(name): str(said) for name, said in named.items()} if isinstance(named, Mapping) else {}
+    at_label = isinstance(problem, citadel.LabelTaken) or (problem is not None and problem.code == "label_invalid")
+    environments = [PAPER, LIVE] if exchange == HOME_EXCHANGE else [LIVE]
+    return {
+        "exchanges": _exchanges(),
+        "exchange": exchange,
+        "exchange_note": ""
+        if exchange == HOME_EXCHANGE
+        else f"Pools are copied on {VENUE}. On an account elsewhere, no pool can be copied.",
+        "environments": environments,
+        "environment": asked.get("environment") or environments[0][0],
+        "label": asked.get("label", "")[:60],
+        "label_error": words(problem) if problem and at_label else "",
+        "fields": [
+            {
+                "name": one.name,
+                "label": one.label,
+                "kind": one.kind,
+                "help": one.help,
+                "error": faults.get(one.name, ""),
+            }
+            for one in citadel.credential_fields(exchange)
+        ],
+        "error": words(problem) if problem and not faults and not at_label else "",
+        "paper_dollars": PAPER_DOLLARS if os.environ.get("OBSCURA_PAPER_CONTROL") else (),
+        "nav": "accounts",
+    }
+
+
+def _exchanges() -> list[dict[str, str]]:
+    found = sorted(citadel.supported_exchanges(), key=lambda one: (one.code != HOME_EXCHANGE, one.name.casefold()))
+    return [{"code": one.code, "name": one.name} for one in found]

@@ -1,0 +1,110 @@
+"""Values of the services as the templates read them: pools, subscriptions and outcomes in cards and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from obscura.core.money import ZERO
+from pools.types import PoolRef, SubscriptionRef
+from trading.services import CopyCounts, OpenHolding
+
+VENUE = "Binance"
+QUOTES = ("USDT", "USDC", "FDUSD", "BTC", "ETH", "BNB", "EUR")
+STATES = {"active": "active", "paused": "paused", "closing": "stopped", "ended": "stopped"}
+STOPPING = "Nothing new is opened. What is open closes with the lead."
+
+
+def pool_card(pool: PoolRef, *, followed: Iterable[str] = ()) -> dict[str, Any]:
+    """A pool for templates/pools/_card.html. No record is kept of it yet, and none is made up."""
+    leads = [one.name for one in pool.traders]
+    return {
+        "id": pool.id,
+        "name": pool.name,
+        "lead": leads[0] if len(leads) == 1 else f"{len(leads)} leads" if leads else "No lead yet",
+        "venue": VENUE,
+        "summary": pool.description,
+        "kind": pool.kind,
+        "proven": False,
+        "environment": "paper" if any(one.environment == "paper" for one in pool.traders) else "live",
+        "following": str(pool.id) in set(followed),
+        "followers": pool.followers,
+        "risk_class": pool.risk_class,
+        "fee": pool.fee_percentage,
+        "performance": None,
+    }
+
+
+def subscription_card(
+    one: SubscriptionRef, *, counts: CopyCounts, holdings: Iterable[OpenHolding] = ()
+) -> dict[str, Any]:
+    """A subscription for templates/subscriptions/_card.html."""
+    stopping = one.status == "closing"
+    return {
+        "id": one.id,
+        "pool_id": one.pool_id,
+        "pool_name": one.pool_name,
+        "account": one.account_label,
+        "environment": one.environment,
+        "state": STATES[one.status],
+        "state_reason": one.reason or (STOPPING if stopping else ""),
+        "investment": one.terms.total_investment,
+        "ready_to_lose": one.terms.max_loss,
+        "in_use": one.invested + one.reserved,
+        "lost": max(-one.realised, ZERO),
+        "result": one.realised if counts.copied else None,
+        "daily_loss": one.terms.daily_loss_limit,
+        "lost_today": max(-one.today_realised, ZERO),
+        "profit_target": one.terms.profit_target,
+        "copied": counts.copied,
+        "not_copied": counts.not_copied,
+        "since": one.created_at,
+        "holdings": [holding_line(held) for held in holdings],
+    }
+
+
+def holding_line(held: OpenHolding) -> dict[str, Any]:
+    """Something open for templates/subscriptions/_card.html."""
+    return {
+        "symbol": pair(held.symbol, held.market),
+        "short": held.qty < 0,
+        "qty": abs(held.qty),
+        "cost": abs(held.cost),
+    }
+
+
+def copy_row(row: Mapping[str, Any], pool_names: Mapping[str, str]) -> dict[str, Any]:
+    """A row of trading.copies, from the tables or from the feed, for templates/copies/_row.html."""
+    return {
+        "id": row["id"],
+        "cursor": row["cursor"],
+        "at": datetime.fromisoformat(row["at"]),
+        "pool_name": pool_names.get(row["pool"], ""),
+        "symbol": pair(row["symbol"], row["market"]),
+        "side": row["side"],
+        "closes": row["effect"] == "close",
+        "size": _number(row["usd"]),
+        "lead_price": _number(row["lead_price"]),
+        "price": _number(row["price"]),
+        "lag_ms": row["lag_ms"],
+        "outcome": row["outcome"],
+        "reason": row["reason"],
+    }
+
+
+def pair(symbol: str, market: str) -> str:
+    """A venue's symbol as people write it: "BTC/USDT", "BTC/USDT perp"."""
+    quote = next((one for one in QUOTES if symbol.endswith(one) and symbol != one), "")
+    text = f"{symbol.removesuffix(quote)}/{quote}" if quote else symbol
+    return f"{text} perp" if market == "usdm" else text
+
+
+def newest(rows: Iterable[Mapping[str, Any]]) -> int:
+    """The feed's position after these rows."""
+    return max((row["cursor"] for row in rows), default=0)
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

@@ -1,0 +1,92 @@
+"""Pools: which there are, and one of them with its leads, its terms and the reader's own copies."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from obscura.web import cards
+from obscura.web.pages import page, wants_part
+from obscura.web.subscriptions import subscription_cards
+from obscura.web.templatetags.figures import qty, share
+from pools import services as pools
+from pools.types import PoolRef
+from trading import services as trading
+
+KINDS = (("", "All"), ("curated", "Curated"), ("partner", "Partner"), ("custom", "Yours"))
+KEPT = 30
+CLOSED_WORDS = {
+    "draft": "This pool is a draft. It can be copied once it is active.",
+    "paused": "This pool is paused: nothing new is opened in it. It can be copied again when it is active.",
+    "closed": "This pool is closed. Nothing new is opened in it.",
+}
+
+
+@page
+def listing(request: HttpRequest) -> HttpResponse:
+    """``/pools/?q=&kind=``: what the reader may copy, and what he copies."""
+    user_id: UUID = request.user.pk  # type: ignore[assignment]
+    q, kind = request.GET.get("q", "").strip()[:80], request.GET.get("kind", "")
+    kind = kind if kind in dict(KINDS) else ""
+    followed = {str(one.pool_id) for one in pools.subscriptions_of(user_id)}
+    found = pools.pools_of(user_id=user_id, kinds=[kind] if kind else None)
+    shown = [cards.pool_card(one, followed=followed) for one in found if _named(one, q)]
+    shown.sort(key=lambda card: (not card["following"], card["name"].casefold()))
+    context = {"pools": shown, "kinds": KINDS, "kind": kind, "q": q, "nav": "pools"}
+    return render(request, "pools/_grid.html" if wants_part(request) else "pools/list.html", context)
+
+
+@page
+def detail(request: HttpRequest, pool_id: UUID) -> HttpResponse:
+    """``/pools/<id>/``."""
+    user_id: UUID = request.user.pk  # type: ignore[assignment]
+    pool = pools.pool_of(pool_id=pool_id, user_id=user_id)
+    mine = pools.subscriptions_of(user_id, pool_id=pool_id)
+    rows = trading.copies_of(user_id, pool_id=pool_id, limit=KEPT)
+    card = cards.pool_card(pool, followed=[str(one.pool_id) for one in mine])
+    context = {
+        "pool": card,
+        "stats": _stats(pool),
+        "terms": _terms(pool),
+        "leads": [{"name": one.name, "venue": cards.VENUE, "weight": one.weight * 100} for one in pool.traders],
+        "subscriptions": subscription_cards(mine),
+        "blocked": CLOSED_WORDS.get(pool.status, ""),
+        "copies": [cards.copy_row(row, {str(pool.id): pool.name}) for row in rows],
+        "cursor": cards.newest(rows),
+        "live_topic": f"copies:{pool.id}",
+        "nav": "pools",
+    }
+    return render(request, "pools/detail.html", context)
+
+
+def _named(pool: PoolRef, q: str) -> bool:
+    wanted = q.casefold()
+    return wanted in pool.name.casefold() or any(wanted in one.name.casefold() for one in pool.traders)
+
+
+def _stats(pool: PoolRef) -> list[dict[str, Any]]:
+    unknown = "Not measured yet: it takes closed trades of thirty days"
+    return [
+        _stat("Followers, 30 d", None, "after fees and misses", unknown),
+        _stat("Deepest fall", None, "peak to bottom", unknown),
+        _stat("Followers here", qty(pool.followers), "copying now"),
+        _stat("Risk", pool.risk_class.capitalize(), "as its operator rates it"),
+    ]
+
+
+def _stat(label: str, value: str | None, note: str, reason: str = "") -> dict[str, Any]:
+    return {"label": label, "value": value, "tone": "", "note": note, "reason": reason}
+
+
+def _terms(pool: PoolRef) -> list[dict[str, str]]:
+    return [
+        {"label": "Share of profit", "value": share(pool.fee_percentage, 2 if pool.fee_percentage % 1 else 0)},
+        {"label": "Copies at once, at most", "value": str(pool.slots)},
+        {"label": "Most leverage, on futures", "value": f"{pool.leverage}x"},
+        {"label": "Not opened when worse by", "value": share(Decimal(pool.max_slippage_bps) / 100, 2)},
+        {"label": "Not opened after", "value": f"{pool.signal_ttl_s} s"},
+    ]

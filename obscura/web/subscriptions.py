@@ -1,0 +1,198 @@
+"""Subscriptions: begin one, change its amounts, pause, resume and stop it, and see them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from citadel import services as citadel
+from citadel.types import AccountRef
+from obscura.core.errors import NotFound, Problem
+from obscura.web import cards
+from obscura.web.forms import TermsForm, initial_of
+from obscura.web.pages import actor, page, tell, wants_part
+from obscura.web.templatetags.figures import tone, usd, usd_signed
+from pools import services as pools
+from pools.types import PoolRef, SubscriptionRef
+from trading import services as trading
+
+FIRST_INVESTMENT, FIRST_LOSS = Decimal(1_000), Decimal(200)
+CLOSES_GO_ON = "Nothing new is opened; what is open still closes with the lead."
+ACTIONS: dict[str, tuple[Callable[..., SubscriptionRef], str]] = {
+    "pause": (pools.pause_subscription, f"{{}} is paused. {CLOSES_GO_ON}"),
+    "resume": (pools.resume_subscription, "{} is copied again."),
+    "stop": (pools.stop_subscription, f"{{}} is stopped. {CLOSES_GO_ON}"),
+}
+
+
+@require_safe
+@page
+def listing(request: HttpRequest) -> HttpResponse:
+    """``/portfolio/``."""
+    mine = pools.subscriptions_of(request.user.pk)  # type: ignore[arg-type]
+    mine.sort(key=lambda one: one.status not in ("active", "paused"))
+    shown = subscription_cards(mine)
+    return render(
+        request,
+        "subscriptions/list.html",
+        {"subscriptions": shown, "stats": _totals(shown) if len(shown) > 1 else [], "nav": "portfolio"},
+    )
+
+
+@page
+def subscribe(request: HttpRequest, pool_id: UUID) -> HttpResponse:
+    """``/pools/<id>/copy/``: a new subscription, or with ``?change=<id>`` other amounts for one that is there."""
+    user_id: UUID = request.user.pk  # type: ignore[assignment]
+    pool = pools.pool_of(pool_id=pool_id, user_id=user_id)
+    changed = _changed(request, pool_id)
+    accounts = _usable(user_id, pool, changed)
+    asked = request.GET if wants_part(request) else request.POST if request.method == "POST" else None
+    initial = initial_of(changed) if changed else {"investment": FIRST_INVESTMENT, "ready_to_lose": FIRST_LOSS}
+    form = TermsForm(asked, accounts=accounts, initial=initial)
+    if wants_part(request) and request.method == "GET":
+        return render(request, "subscriptions/_summary.html", _summary(form, pool, user_id))
+    if request.method == "POST" and form.is_valid():
+        done = _save(request, form, pool, changed)
+        if done is not None:
+            return done
+    context = {
+        "pool": cards.pool_card(pool),
+        "form": form,
+        "slider_max": form["investment"].value() or FIRST_INVESTMENT,
+        "editing": changed is not None,
+        "account_missing": not accounts,
+        "nav": "pools",
+        **_summary(form, pool, user_id),
+    }
+    return render(request, "subscriptions/form.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+@page
+def act(request: HttpRequest, subscription_id: int, action: str) -> HttpResponse:
+    """``POST /portfolio/<id>/pause|resume|stop/``; then back to the page it was asked from."""
+    if action not in ACTIONS or subscription_id >= 2**63:
+        raise Http404
+    service, done = ACTIONS[action]
+    try:
+        one = service(subscription_id=subscription_id, user_id=request.user.pk, actor=actor(request))
+    except NotFound:
+        raise
+    except Problem as problem:
+        tell(request, problem)
+    else:
+        messages.success(request, done.format(one.pool_name))
+    return redirect("web:subscriptions")
+
+
+def subscription_cards(mine: Sequence[SubscriptionRef]) -> list[dict[str, Any]]:
+    """Subscriptions with what was copied and what is open, read together."""
+    ids = [one.id for one in mine]
+    counts, held = trading.copy_counts(ids), trading.open_holdings_of(ids)
+    return [
+        cards.subscription_card(
+            one, counts=counts[one.id], holdings=[line for line in held if line.subscription_id == one.id]
+        )
+        for one in mine
+    ]
+
+
+def _changed(request: HttpRequest, pool_id: UUID) -> SubscriptionRef | None:
+    asked = request.GET.get("change", "")
+    if not asked:
+        return None
+    if not asked.isdecimal() or int(asked) >= 2**63:
+        raise Http404
+    found = pools.subscription(subscription_id=int(asked), user_id=request.user.pk)  # type: ignore[arg-type]
+    if found.pool_id != pool_id:
+        raise Http404
+    return found
+
+
+def _usable(user_id: UUID, pool: PoolRef, changed: SubscriptionRef | None) -> list[AccountRef]:
+    """The accounts the pool can be copied on: paper money may follow anybody, real money nobody who risks none."""
+    if changed is not None:
+        return [citadel.account(account_id=changed.account_id, user_id=user_id)]
+    on_paper = any(one.environment == "paper" for one in pool.traders)
+    return [
+        one
+        for one in citadel.accounts_of(user_id)
+        if one.status == "active" and (one.environment == "paper" or not on_paper)
+    ]
+
+
+def _save(request: HttpRequest, form: TermsForm, pool: PoolRef, changed: SubscriptionRef | None) -> HttpResponse | None:
+    user_id: UUID = request.user.pk  # type: ignore[assignment]
+    terms = form.terms()
+    if terms is None:
+        return None
+    try:
+        if changed is not None:
+            pools.change_terms(subscription_id=changed.id, user_id=user_id, terms=terms, actor=actor(request))
+            messages.success(request, "The new amounts hold from the next trade on.")
+        else:
+            pools.subscribe(
+                user_id=user_id, pool_id=pool.id, account_id=form.account_id, terms=terms, actor=actor(request)
+            )
+            messages.success(request, f"You copy {pool.name}. Its next trade is yours too.")
+    except Problem as problem:
+        form.take(problem)
+        return None
+    return redirect("web:pool", pool.id)
+
+
+def _summary(form: TermsForm, pool: PoolRef, user_id: UUID) -> dict[str, Any]:
+    """What the amounts come to, for templates/subscriptions/_summary.html."""
+    if not form.is_bound:
+        form = TermsForm({**form.initial, "account": ""}, accounts=form.accounts.values())
+    form.is_valid()
+    terms = form.terms()
+    if terms is None:
+        wrong = [f"{form[name].label}: {' '.join(errors)}" for name, errors in form.errors.items() if name in _MONEY]
+        return {"summary": None, "problems": wrong}
+    found, faults = pools.check_terms(pool_id=pool.id, user_id=user_id, terms=terms)
+    if found is None:
+        return {"summary": None, "problems": [fault.words for fault in faults]}
+    account = form.chosen() or next(iter(form.accounts.values()), None)
+    return {
+        "summary": {
+            "investment": found.investment,
+            "ready_to_lose": found.ready_to_lose,
+            "keeps": found.keeps,
+            "per_copy": found.per_copy,
+            "max_copies": found.max_copies,
+            "profit_target": found.profit_target,
+            "daily_loss": found.daily_loss,
+            "leverage": found.leverage if found.leverage > 1 else None,
+            "account": account.label if account else "",
+            "environment": account.environment if account else "",
+        },
+        "problems": [],
+    }
+
+
+_MONEY = ("investment", "ready_to_lose", "profit_target", "daily_loss")
+
+
+def _totals(shown: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    live = [one for one in shown if one["state"] != "stopped"]
+    results = [one["result"] for one in shown if one["result"] is not None]
+    result = sum(results, Decimal(0)) if results else None
+    at_risk = sum((max(one["ready_to_lose"] - one["lost"], Decimal(0)) for one in live), Decimal(0))
+    return [
+        _total("Result", None if result is None else usd_signed(result), "fees paid", tone(result)),
+        _total("In use", usd(sum((one["in_use"] for one in shown), Decimal(0))), "in open copies"),
+        _total("Still at risk", usd(at_risk), "of what you are ready to lose"),
+        _total("Not copied", str(sum(one["not_copied"] for one in shown)), "each with its reason"),
+    ]
+
+
+def _total(label: str, value: str | None, note: str, colour: str = "") -> dict[str, Any]:
+    return {"label": label, "value": value, "tone": colour, "note": note, "reason": "No copy has been closed yet"}
