@@ -17,7 +17,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "obscura.settings.local")
 ORDER_QUEUES = ("critical", "high", "normal", "low")
 JOB_QUEUES = ("default", "billing")
 
-app = CeleryApp("obscura")
+app = CeleryApp("obscura", task_cls="obscura.core.db.tenant_task:TenantTask")
 app.conf.update(
     broker_url=settings.REDIS_URL,
     result_backend=None,
