@@ -33,7 +33,8 @@ def _routes() -> list[Any]:
         from obscura.web.routing import websocket_urlpatterns
 
         found += websocket_urlpatterns
-    return [*found, path("<path:anything>", _no_such_socket), path("", _no_such_socket)]
+    nowhere: Any = _no_such_socket
+    return [*found, path("<path:anything>", nowhere), path("", nowhere)]
 
 
 async def _lifespan(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -35,7 +35,8 @@ class UnknownTenant(NotFound):
 
 def tenant_by_host(host: str) -> Tenant | None:
     """The tenant that answers at this host (no port), or None."""
-    return _ask("host", host.lower(), _find_host)
+    found: Tenant | None = _ask("host", host.lower(), _find_host)
+    return found
 
 
 def tenant_by_schema(schema: str) -> Tenant:
@@ -43,7 +44,7 @@ def tenant_by_schema(schema: str) -> Tenant:
 
     :raises UnknownTenant: there is none
     """
-    found = _ask("schema", schema, _find_schema)
+    found: Tenant | None = _ask("schema", schema, _find_schema)
     if found is None:
         raise UnknownTenant
     return found
@@ -54,7 +55,7 @@ def tenant_by_id(tenant_id: int) -> Tenant:
 
     :raises UnknownTenant: there is none
     """
-    found = _ask("id", str(tenant_id), _find_id)
+    found: Tenant | None = _ask("id", str(tenant_id), _find_id)
     if found is None:
         raise UnknownTenant
     return found
@@ -62,7 +63,8 @@ def tenant_by_id(tenant_id: int) -> Tenant:
 
 def holder_of(key: str) -> KeyHolder | None:
     """Who holds this API key, or None for a key that is unknown or revoked."""
-    return _ask("key", key_digest(key), _find_key)
+    found: KeyHolder | None = _ask("key", key_digest(key), _find_key)
+    return found
 
 
 def key_digest(key: str) -> str:
@@ -131,19 +133,22 @@ def _find_host(host: str) -> Tenant | None:
     from tenants.models import Domain
 
     domain = Domain.objects.select_related("tenant").filter(domain=host).first()
-    return domain.tenant if domain else None
+    found: Tenant | None = domain.tenant if domain else None
+    return found
 
 
 def _find_schema(schema: str) -> Tenant | None:
     from tenants.models import Tenant
 
-    return Tenant.objects.filter(schema_name=schema).first()
+    found: Tenant | None = Tenant.objects.filter(schema_name=schema).first()
+    return found
 
 
 def _find_id(tenant_id: str) -> Tenant | None:
     from tenants.models import Tenant
 
-    return Tenant.objects.filter(pk=tenant_id).first()
+    found: Tenant | None = Tenant.objects.filter(pk=tenant_id).first()
+    return found
 
 
 def _find_key(digest: str) -> KeyHolder | None:

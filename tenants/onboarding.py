@@ -11,11 +11,12 @@ from pathlib import Path
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import transaction
 
 from obscura.core import clock, log
 from obscura.core.db import dump
 from obscura.core.db.migrations_hash import fingerprint
+from obscura.core.db.session import connection
 from obscura.core.errors import Conflict, Invalid
 from tenants.models import Domain, Tenant
 from tenants.scope import PUBLIC, entered

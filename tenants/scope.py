@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from django.conf import settings
-from django.db import connection
 
 from obscura.core import log
+from obscura.core.db.session import connection
 
 if TYPE_CHECKING:
     from tenants.models import Tenant

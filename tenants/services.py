@@ -105,7 +105,7 @@ def _set_status(tenant_id: int, status: str, action: str, actor: str) -> bool:
 
 def _business(tenant_id: int) -> Tenant:
     kinds = [Tenant.Kind.ZERO, Tenant.Kind.PARTNER]
-    found = Tenant.objects.select_for_update().filter(pk=tenant_id, kind__in=kinds).first()
+    found: Tenant | None = Tenant.objects.select_for_update().filter(pk=tenant_id, kind__in=kinds).first()
     if found is None:
         raise UnknownTenant
     return found

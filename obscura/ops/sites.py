@@ -46,7 +46,8 @@ class _Site(UnfoldAdminSite):  # type: ignore[misc]
         return _relaxed(super().admin_view(view, cacheable))
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return _relaxed(super().login)(request, extra_context)  # type: ignore[no-any-return]
+        answered: Any = _relaxed(super().login)
+        return answered(request, extra_context)  # type: ignore[no-any-return]
 
 
 class BackOffice(_Site):

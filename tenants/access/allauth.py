@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
-from django.db import connection
 from django.http import HttpRequest
 
+from obscura.core.db.session import connection
 from tenants.scope import PUBLIC, current
 
 
@@ -62,7 +62,7 @@ def _tenant_name() -> str:
 
 def _sealer() -> MultiFernet:
     """Keys for this schema's second factors: the present secret key's first, then those it replaced."""
-    return MultiFernet([_key(secret) for secret in [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]])
+    return MultiFernet([_key(str(secret)) for secret in [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]])
 
 
 def _key(secret: str) -> Fernet:

@@ -44,7 +44,7 @@ def bearer_of(access: str) -> Any:
     :raises TokenRefused: expired, forged, of another tenant, or older than the password
     """
     try:
-        return _person(AccessToken(access))
+        return _person(AccessToken(access))  # type: ignore[arg-type]
     except TokenError as error:
         raise TokenRefused from error
 
@@ -57,7 +57,7 @@ def renew(refresh: str) -> Pair:
     token = _refresh(refresh)
     user = _person(token)
     with transaction.atomic():
-        _, first = token.blacklist()
+        first: bool = token.blacklist()[1]  # type: ignore[index]
         if first:
             return issue(user)
     end_all(user)
@@ -89,7 +89,7 @@ class _Refresh(RefreshToken):
 
 def _refresh(text: str) -> RefreshToken:
     try:
-        return _Refresh(text)
+        return _Refresh(text)  # type: ignore[arg-type]
     except TokenError as error:
         raise TokenRefused from error
 

@@ -7,9 +7,11 @@ from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.db import connection, models
+from django.db import models
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+
+from obscura.core.db.session import connection
 
 
 class UserManager(BaseUserManager["User"]):

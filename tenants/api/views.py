@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
@@ -24,7 +26,7 @@ class _Door(APIView):
 
 
 def _answer(pair: tokens.Pair) -> Response:
-    lifetime = settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"]
+    lifetime: Any = settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"]
     return Response({"access": pair.access, "refresh": pair.refresh, "expires_in": int(lifetime.total_seconds())})
 
 
@@ -78,7 +80,8 @@ class MeView(APIView):
 
     @extend_schema(responses=MeShape, tags=["auth"])
     def get(self, request: Request) -> Response:
-        user = request.user
+        user: Any = request.user
         roles = sorted(roles_of(user))
-        tenant = request._request.tenant.name
+        bare: Any = request._request
+        tenant = bare.tenant.name
         return Response({"id": user.pk, "email": user.email, "name": user.name, "roles": roles, "tenant": tenant})

@@ -18,7 +18,8 @@ class PerSchema(dict[Any, Any]):
 
     @staticmethod
     def _key(alias: str) -> tuple[str, str]:
-        return alias, connections[alias].schema_name
+        one: Any = connections[alias]
+        return alias, str(one.schema_name)
 
 
 def install() -> None:

@@ -9,9 +9,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from django.db import connection
-
 from obscura.core import log
+from obscura.core.db.session import connection
 
 _logger = log.get("dump")
 

@@ -6,7 +6,7 @@ from django.utils.functional import lazy
 
 
 def _salt(name: str) -> str:
-    from django.db import connection
+    from obscura.core.db.session import connection
 
     return f"{name}:{connection.schema_name}"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import connection
 from tenant_schemas_celery.app import get_schema_name_from_task
 from tenant_schemas_celery.task import TenantTask as _TenantTask
 
+from obscura.core.db.session import connection
 from obscura.core.errors import Problem
 
 

@@ -92,7 +92,7 @@ def anticipated(error: BaseException) -> Problem | None:  # noqa: PLR0911
         case PermissionDenied() | drf.PermissionDenied():
             return Forbidden()
         case drf.Throttled():
-            return TooManyRequests(details={"wait_s": math.ceil(error.wait or 1)})
+            return TooManyRequests(details={"wait_s": math.ceil(getattr(error, "wait", None) or 1)})
         case drf.ValidationError():
             return Invalid(details={"fields": error.detail})
         case DjangoValidationError():

@@ -10,9 +10,10 @@ import celery
 import kombu.exceptions
 import orjson
 import psycopg
-from django.db import connection, transaction
+from django.db import transaction
 
 from obscura.core import log
+from obscura.core.db.session import connection
 from obscura.core.errors import Problem
 
 GRACE_S = 3.0

@@ -68,5 +68,5 @@ class DatabaseWrapper(TenantWrapper):  # type: ignore[misc]
         wanted = self._get_cursor_search_paths()
         if self.search_path_set_schemas == wanted:
             return
-        self.search_path_set_schemas = None  # makes the base class say SET
+        self.search_path_set_schemas: Any = None  # makes the base class say SET
         super()._handle_search_path(cursor)
