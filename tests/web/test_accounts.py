@@ -1,0 +1,173 @@
+"""Exchange accounts on the pages: keys go to the vault, never back; what is in use stays."""
+
+import http.server
+import json
+import re
+import threading
+
+import msgpack
+import pytest
+from nacl.public import PrivateKey, SealedBox
+
+from citadel.intake.models import IntakeKey
+from citadel.models import Credential, ExchangeAccount
+from obscura.core import clock
+from tests.web.test_pages import HTMX, text
+
+API_KEY, SECRET = "k3y" + "A" * 61, "s3cret" + "B" * 58
+
+
+@pytest.fixture
+def vault(stage):
+    """The signer's key pair: what it would open, a test may open."""
+    pair = PrivateKey.generate()
+    IntakeKey.objects.create(kid="test", public=bytes(pair.public_key), created_at=clock.now())
+    return pair
+
+
+@pytest.fixture
+def paper_venue(monkeypatch):
+    """The control port of a paper venue; the bodies of the accounts it opened."""
+    opened = []
+
+    class Control(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            opened.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args):
+            """Tests are quiet."""
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Control)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("OBSCURA_PAPER_CONTROL", f"127.0.0.1:{server.server_port}")
+    yield opened
+    server.shutdown()
+    server.server_close()
+
+
+def entered(**changes):
+    values = {"exchange": "binance", "environment": "live", "label": "Main", "apiKey": API_KEY, "secret": SECRET}
+    return values | changes
+
+
+def test_a_key_is_sealed_to_the_vault_and_its_account_waits_for_the_check(stage, browser, vault):
+    answer = browser.post("/exchange-accounts/new/", entered(), follow=True)
+
+    made = ExchangeAccount.objects.get(label="Main")
+    sealed = bytes(Credential.objects.get(account=made).sealed)
+    assert msgpack.unpackb(SealedBox(vault).decrypt(sealed)) == {"apiKey": API_KEY, "secret": SECRET}
+    assert (made.status, made.owner_id, made.environment) == ("pending", stage.ben.pk, "live")
+    assert "Main is connected. Its key is being checked." in text(answer)
+    assert "Being checked" in text(answer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "words"),
+    [
+        ({"secret": ""}, 422, "is missing."),
+        ({"label": "Paper one"}, 422, "You already have an account of this name. Choose another name"),
+        ({"label": "x" * 61}, 422, "A name has at most 60 characters"),
+        ({"environment": "moon"}, 422, "The environment is live or paper."),
+        ({"apiKey": API_KEY + "\u202e"}, 422, "API"),
+    ],
+)
+def test_what_is_wrong_is_said_and_no_key_comes_back(stage, browser, vault, changes, status, words):
+    answer = browser.post("/exchange-accounts/new/", entered(**changes))
+
+    page = answer.content.decode()
+    assert answer.status_code == status
+    assert words in text(answer)
+    assert API_KEY[:8] not in page
+    assert SECRET[:8] not in page
+    assert ExchangeAccount.objects.count() == 1
+
+
+def test_without_a_vault_nothing_is_kept_and_no_key_comes_back(stage, browser):
+    answer = browser.post("/exchange-accounts/new/", entered())
+
+    assert answer.status_code == 422
+    assert "The vault has not told its intake key yet" in text(answer)
+    assert SECRET[:8] not in answer.content.decode()
+    assert ExchangeAccount.objects.count() == 1
+
+
+def test_every_exchange_asks_for_what_it_gives_out(stage, browser):
+    part = browser.get("/exchange-accounts/new/?exchange=okx", **HTMX).content.decode()
+
+    assert part.strip().startswith('<div id="fields"')
+    assert re.findall(r'id="credential_(\w+)" name', part) == ["apiKey", "secret", "password"]
+    assert "no pool can be copied" in part
+    assert '<option value="paper">' not in part
+
+
+def test_an_exchange_that_does_not_exist_shows_the_first_form(stage, browser):
+    assert browser.get("/exchange-accounts/new/?exchange=nowhere").status_code == 200
+
+
+def test_a_paper_account_is_opened_with_one_button(stage, browser, vault, paper_venue):
+    assert "Open a paper account" in text(browser.get("/exchange-accounts/new/"))
+
+    answer = browser.post("/exchange-accounts/new/", {"paper": "10000"}, follow=True)
+
+    made = ExchangeAccount.objects.exclude(pk=stage.account.pk).get()
+    assert (made.environment, made.exchange) == ("paper", "binance")
+    assert paper_venue[0]["spot"] == {"USDT": "10000"}
+    assert paper_venue[0]["secret"] not in answer.content.decode()
+
+
+def test_no_button_is_shown_where_no_paper_venue_runs(stage, browser, vault, monkeypatch):
+    monkeypatch.delenv("OBSCURA_PAPER_CONTROL", raising=False)
+
+    assert "Open a paper account" not in text(browser.get("/exchange-accounts/new/"))
+    answer = browser.post("/exchange-accounts/new/", {"paper": "10000"})
+    assert answer.status_code == 422
+    assert "The paper venue is not running here." in text(answer)
+
+
+def test_an_account_in_use_is_not_removed(stage, browser):
+    answer = browser.post(f"/exchange-accounts/{stage.account.pk}/remove/", follow=True)
+
+    assert "Paper one is in use. Stop the pools that trade on it first." in text(answer)
+    assert ExchangeAccount.objects.get(pk=stage.account.pk).status == "active"
+
+
+def test_an_account_a_trader_leads_on_is_not_removed(stage, browser):
+    leading = stage.paper_account(stage.ben, label="Lead")
+    stage.ada.__class__.objects.create(name="Ben", user=stage.ben, account=leading, created_at=clock.now())
+
+    answer = browser.post(f"/exchange-accounts/{leading.pk}/remove/", follow=True)
+
+    assert "A trader leads on Lead." in text(answer)
+    assert ExchangeAccount.objects.get(pk=leading.pk).status == "active"
+
+
+def test_a_removed_accounts_key_is_erased(stage, browser):
+    spare = stage.paper_account(stage.ben, label="Spare")
+    Credential.objects.create(account=spare, envelopes={"apiKey": "nil:v1:x"}, created_at=clock.now())
+
+    answer = browser.post(f"/exchange-accounts/{spare.pk}/remove/", follow=True)
+
+    assert "Its key is erased from the vault." in text(answer)
+    assert ExchangeAccount.objects.get(pk=spare.pk).status == "revoked"
+    assert not Credential.objects.filter(account=spare, envelopes__has_key="apiKey").exists()
+    assert ">Spare</h2>" not in browser.get("/exchange-accounts/").content.decode()
+
+
+def test_a_waiting_account_cannot_be_checked_and_says_so(stage, browser):
+    waiting = stage.paper_account(stage.ben, label="New", status="pending")
+
+    answer = browser.post(f"/exchange-accounts/{waiting.pk}/check/", follow=True)
+
+    assert "Only an active account can be checked again. Wait until it is active" in text(answer)
+
+
+def test_the_list_says_what_an_account_is_used_for_and_what_is_wrong(stage, browser):
+    stage.paper_account(stage.ben, label="Bad", status="refused", reason="This key may withdraw. Make another one.")
+
+    page = text(browser.get("/exchange-accounts/"))
+
+    assert "used by 1 pool" in page
+    assert "key ending x7Qa" in page
+    assert "Refused This key may withdraw. Make another one." in page
