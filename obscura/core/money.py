@@ -12,14 +12,17 @@ def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """The largest multiple of `step` that is not above `value`; `step` 0 means no grid."""
     if not step:
         return value
-    return (value / step).to_integral_value(ROUND_FLOOR) * step
+    found = (value / step).to_integral_value(ROUND_FLOOR) * step
+    # The quotient itself is rounded at the context's precision, and that may be upward.
+    return found if found <= value else found - step
 
 
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     """The smallest multiple of `step` that is not below `value`; `step` 0 means no grid."""
     if not step:
         return value
-    return (value / step).to_integral_value(ROUND_CEILING) * step
+    found = (value / step).to_integral_value(ROUND_CEILING) * step
+    return found if found >= value else found + step
 
 
 def plain(value: Decimal) -> str:

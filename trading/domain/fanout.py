@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, Decimal, localcontext
 from typing import NamedTuple
 
-from obscura.core.money import BPS, ZERO, floor_to, plain
+from obscura.core.money import BPS, ZERO, ceil_to, floor_to, plain
 from trading.domain.market import MarketFacts, Rules
 from trading.domain.reasons import Reason
 
 MAX_PRICE_AGE = timedelta(seconds=15)
 _EXACT = Decimal("1e-18")
+_DIGITS = 60
+"""Room for any product of two stored numbers: nothing is rounded but where it is meant to be."""
 
 
 class Follower(NamedTuple):
@@ -136,13 +138,28 @@ def decide(
     :param open_result: by subscription, the unrealised result of all it holds in USD; None where a price is missing
     :param markets: by environment
     """
+    with localcontext(prec=_DIGITS):
+        return _decided(lead, terms, followers, held, open_result, markets, now)
+
+
+def _decided(
+    lead: Lead,
+    terms: Terms,
+    followers: Sequence[Follower],
+    held: Mapping[int, Held],
+    open_result: Mapping[int, Decimal | None],
+    markets: Mapping[str, MarketFacts],
+    now: datetime,
+) -> Decision:
     copies: list[Copy] = []
     denials: list[Denied] = []
     sides = {name: _Side.of(lead=lead, terms=terms, facts=facts, now=now) for name, facts in markets.items()}
-    unknown = _Side.of(lead=lead, terms=terms, facts=MarketFacts(None, None), now=now)
     opening = lead.effect == "open"
     for follower in followers:
-        side = sides.get(follower.environment, unknown)
+        side = sides.get(follower.environment)
+        if side is None:
+            side = _Side.of(lead=lead, terms=terms, facts=MarketFacts(None, None), now=now)
+            sides[follower.environment] = side
         if not follower.account_active:
             denied: tuple[Reason, dict[str, str]] | None = (Reason.ACCOUNT_INACTIVE, {})
         elif follower.exchange != lead.exchange:
@@ -166,9 +183,7 @@ def decide(
                 copies.append(Copy(*follower[:3], follower.environment, ZERO, ZERO, True))  # type: ignore[arg-type]
                 continue
             else:
-                qty, denied = closing_quantity(
-                    held=mine.qty, fraction=lead.fraction, rules=side.rules, price=side.size_price
-                )
+                qty, denied = _closing(mine.qty, lead.fraction, side.rules, side.size_price)
                 if denied is None:
                     copies.append(Copy(*follower[:3], follower.environment, qty, ZERO, False))  # type: ignore[arg-type]
                     continue
@@ -184,16 +199,26 @@ def closing_quantity(
 
     Without the venue's rules the quantity goes out as it is: a close is not held back by what we do not know.
     """
+    with localcontext(prec=_DIGITS):
+        return _closing(held, fraction, rules, price)
+
+
+def _closing(
+    held: Decimal, fraction: Decimal, rules: Rules | None, price: Decimal | None
+) -> tuple[Decimal, tuple[Reason, dict[str, str]] | None]:
     whole = abs(held)
-    qty = whole if fraction >= 1 else whole * fraction
+    qty = whole if fraction >= 1 else floor_to(whole * fraction, _EXACT)
+    least = _EXACT if rules is None else rules.min_qty
+    if rules is not None:
+        qty = floor_to(qty, rules.step)
+    if qty <= 0 or qty < least:
+        return ZERO, (Reason.BELOW_MIN_QTY, {"minimum": plain(least), "held": plain(whole)})
     if rules is None:
         return qty, None
-    qty = floor_to(qty, rules.step)
-    if qty <= 0 or qty < rules.min_qty:
-        return ZERO, (Reason.BELOW_MIN_QTY, {"minimum": plain(rules.min_qty), "held": plain(whole)})
     if not rules.reduce_exempt and price is not None and qty * price < rules.min_notional:
         return ZERO, (Reason.BELOW_MIN_NOTIONAL, {"minimum": plain(rules.min_notional), "held": plain(whole)})
-    return min(qty, rules.market_max_qty or qty), None
+    # The largest market order changes with the market and lies on no step.
+    return (min(qty, floor_to(rules.market_max_qty, rules.step)) if rules.market_max_qty else qty), None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +228,7 @@ class _Side:
     terms: Terms
     rules: Rules | None
     size_price: Decimal | None
-    """The highest price a unit of an open may cost: budgets are cut by it, so that no fill exceeds them."""
+    """The highest price at which a unit of an open may fill: budgets are cut by it, so that no fill exceeds them."""
     slot: Decimal
     leverage: int
     shape: Shape
@@ -218,19 +243,26 @@ class _Side:
         limit: Decimal | None = None
         size_price = touch
         kind, tif = "market", ""
-        if lead.order_type == "limit":
+        if lead.order_type == "limit" and lead.price is not None:
             kind, tif, limit = "limit", "GTC", lead.price
-            if lead.price is not None and rules is not None:
-                limit = floor_to(lead.price, rules.tick)
+            if rules is not None:
+                limit = _on_tick(lead.price, lead.side, rules)
             size_price = limit if lead.effect == "open" else touch or limit
+            if lead.effect == "open" and lead.side == "sell" and touch is not None:
+                # A limit to sell that crosses fills at the bid, which is more than its price.
+                size_price = max(limit, touch * (1 + cap))
+        elif lead.order_type == "limit":
+            size_price = touch if lead.effect == "close" else None
         elif lead.effect == "open" and touch is not None and rules is not None:
             # An immediate-or-cancel limit at the cap: a worse price is not paid, whatever the book does meanwhile.
             base = lead.price or touch
             kind, tif = "limit", "IOC"
-            limit = floor_to(base * (1 + cap if lead.side == "buy" else 1 - cap), rules.tick)
+            limit = _on_tick(base * (1 + cap if lead.side == "buy" else 1 - cap), lead.side, rules)
             size_price = limit if lead.side == "buy" else max(base, touch) * (1 + cap)
         shape = Shape(kind, tif, limit, touch, leverage, lead.effect == "close" and lead.market == "usdm")
         denied = _closed_door(lead=lead, terms=terms, facts=facts, touch=touch, now=now)
+        if denied is None and lead.effect == "open" and not (size_price and size_price > 0):
+            denied = Reason.NO_PRICE, {"symbol": lead.symbol}
         return cls(terms, rules, size_price, lead.weight / terms.slots, leverage, shape, denied)
 
     def amount(
@@ -274,6 +306,11 @@ class _Side:
         if worth < rules.min_notional:
             return ZERO, ZERO, (Reason.BELOW_MIN_NOTIONAL, {"minimum": plain(rules.min_notional)})
         return qty, (qty * price / self.leverage).quantize(_EXACT, ROUND_DOWN), None
+
+
+def _on_tick(price: Decimal, side: str, rules: Rules) -> Decimal:
+    """The venue's price nearest to `price` that is not worse than it, above zero where the tick allows it."""
+    return floor_to(price, rules.tick) if side == "buy" else ceil_to(price, rules.tick)
 
 
 def _closed_door(

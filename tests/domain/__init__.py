@@ -1,0 +1,1 @@
+"""The pure parts: no framework, no database, no network, done in a moment."""
