@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, Decimal, localcontext
 from typing import NamedTuple
 
 from obscura.core.money import ZERO
@@ -41,16 +41,32 @@ def settle(*, position: Position, effect: str, side: str, progress: Progress, fi
     :param final: the lead closed all of its own and this order is filled: what remains is dust below the venue's step
         and is written off against the result
     """
-    if effect == "open":
-        return _open(position, side, progress)
-    return _close(position, side, progress, final)
+    with localcontext(prec=60):  # room for any product of two stored numbers
+        if effect == "open":
+            return _open(position, side, progress)
+        return _close(position, side, progress, final)
 
 
 def _open(position: Position, side: str, progress: Progress) -> Settled:
+    if position.qty * (1 if side == "buy" else -1) < 0:
+        return _against(position, side, progress)
     gained = progress.qty - progress.base_fee if side == "buy" else -progress.qty
     after = Position(position.qty + gained, position.cost + progress.worth, position.leverage)
-    margin = _margin(progress.worth, position.leverage)
+    # As the difference of two margins, so that the parts of a fill add up to what its close will free.
+    margin = _margin(after.cost, position.leverage) - _margin(position.cost, position.leverage)
     return Settled(after, margin, -progress.quote_fee)
+
+
+def _against(position: Position, side: str, progress: Progress) -> Settled:
+    """An open that overtook the close before it: the venue nets the two, and so does the record."""
+    whole = abs(position.qty)
+    if progress.qty <= whole:
+        return _close(position, side, progress, final=False)
+    first = (progress.worth * whole / progress.qty).quantize(_EXACT, ROUND_DOWN)
+    closed = _close(position, side, Progress(whole, first, ZERO, progress.quote_fee), final=False)
+    rest = Progress(progress.qty - whole, progress.worth - first, progress.base_fee, ZERO)
+    opened = _open(closed.position, side, rest)
+    return Settled(opened.position, closed.exposure + opened.exposure, closed.realised + opened.realised)
 
 
 def _close(position: Position, side: str, progress: Progress, final: bool) -> Settled:
