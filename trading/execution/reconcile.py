@@ -254,9 +254,7 @@ def fetch_trades(*, schema: str, signal_id: int, orders: Sequence[int]) -> int:
             silent += 1
             continue
         row = by_id[result.row]
-        found += [
-            (row[0], row[1], row[3], trade) for trade in binance.read_trades(market=signal.market, body=result.body)
-        ]
+        found += [(row[0], row[1], row[3], trade) for trade in binance.read_trades(body=result.body)]
     with session.transaction():
         cursor = session.cursor()
         subscriptions = {row[0]: row[5] for row in rows}
