@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import redis
@@ -18,6 +19,7 @@ from obscura.core import clock
 from obscura.core.nudge.send import done, write
 from pools import services as pools
 from proofs.domain.receipts import leaf
+from tenants.scope import current
 from trading.domain.intents import SELL, SPOT, Delta, Piece, Wait, delta
 from trading.market import cache
 from trading.models import LeadFill
@@ -167,7 +169,7 @@ def _decide(
         Piece(row.trade_id, row.qty, row.price, _fee_in_base(row), row.order_done, row.at, row.received_at)
         for row in rows
     ]
-    known = {"market": market, "symbol": symbol, "order_id": order_id, "now": now, "window": window()}
+    known: dict[str, Any] = {"market": market, "symbol": symbol, "order_id": order_id, "now": now, "window": window()}
     found = delta(consumed=Decimal(0), pieces=pieces, **known)
     if not isinstance(found, Delta):
         return found
@@ -254,7 +256,7 @@ def _promise(account_id: UUID) -> int:
     with connection.cursor() as cursor:
         return write(
             cursor.cursor,
-            tenant=connection.schema_name,
+            tenant=current(),
             task="trading.group",
             queue="high",
             ids={"account_id": str(account_id)},

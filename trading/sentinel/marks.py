@@ -42,17 +42,28 @@ def begin(*, account_id: UUID, market: str, now: datetime) -> datetime:
     return Watermark.objects.get(account_id=account_id, market=market, symbol=EVERYTHING).at
 
 
-def in_play(*, account_id: UUID, market: str, trader_id: UUID, more: Iterable[str] = ()) -> list[Mark]:
-    """The symbols to ask for: those seen before, those in which the trader holds something, and `more`."""
+def in_play(
+    *,
+    account_id: UUID,
+    market: str,
+    trader_id: UUID,
+    more: Iterable[str] = (),
+    known_until: datetime | None = None,
+) -> list[Mark]:
+    """The symbols to ask for: those seen before, those in which the trader holds something, and `more`.
+
+    :param known_until: a moment up to which every trade of the account is known, in whatever symbol
+    """
     rows = {row.symbol: row for row in Watermark.objects.filter(account_id=account_id, market=market)}
     watched_since = rows.pop(EVERYTHING).at
     held = LeadPosition.objects.filter(trader_id=trader_id, market=market, test=False).exclude(qty=Decimal(0))
+    since = max(watched_since, known_until - OVERLAP) if known_until else watched_since
     symbols = {*rows, *held.values_list("symbol", flat=True), *more}
     found = []
     for symbol in sorted(symbols):
         row = rows.get(symbol)
         if row is None or not row.trade_id:
-            found.append(Mark(symbol, None, watched_since))
+            found.append(Mark(symbol, None, since if row is None else row.at))
         else:
             found.append(Mark(symbol, _first_id(row), row.at))
     return found

@@ -26,7 +26,7 @@ class Options:
 
     @classmethod
     def read(cls) -> Options:
-        """From OBSCURA_STREAM_PING_MS, OBSCURA_STREAM_POLL_S and OBSCURA_STREAM_LOOK_S."""
+        """From OBSCURA_STREAM_PING_MS, _POLL_S, _LOOK_S and _SCAN_S."""
         usual = cls()
         return cls(
             ping_ms=int(os.environ.get("OBSCURA_STREAM_PING_MS", usual.ping_ms)),

@@ -18,6 +18,7 @@ class SeenFill:
 
     :param order_done: the venue said with it that the order is filled; a trade that was asked for never says so
     :param backfilled: it was asked for, not told
+    :param realised: on futures, what the venue booked as profit with it
     """
 
     market: str
@@ -34,6 +35,7 @@ class SeenFill:
     received_at: datetime
     order_done: bool = False
     backfilled: bool = False
+    realised: Decimal = Decimal(0)
 
     @property
     def fee_in_base(self) -> Decimal:
@@ -61,6 +63,7 @@ def from_stream(*, market: str, info: Mapping[str, Any], received_at: datetime) 
         at=clock.from_millis(int(info["T"])),
         received_at=received_at,
         order_done=info.get("X") == "FILLED",
+        realised=Decimal(info.get("rp") or 0),
     )
 
 
@@ -84,4 +87,5 @@ def from_history(*, market: str, info: Mapping[str, Any], received_at: datetime)
         at=clock.from_millis(int(info["time"])),
         received_at=received_at,
         backfilled=True,
+        realised=Decimal(info.get("realizedPnl") or 0),
     )

@@ -51,7 +51,7 @@ async def established(exchange: Any, *, market: str) -> asyncio.Task[Any]:
     async with asyncio.timeout(CONNECT_LIMIT_S):
         if market == "spot":
             await exchange.authenticate({"type": "spot"})  # returns when the subscription is confirmed
-        watching = asyncio.ensure_future(exchange.watch_my_trades())
+        watching: asyncio.Task[Any] = asyncio.ensure_future(exchange.watch_my_trades())
         try:
             while not _connected(exchange):
                 if watching.done():

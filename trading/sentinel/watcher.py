@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from asyncio import FIRST_COMPLETED
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,6 @@ from obscura.core import clock, log
 from obscura.core.errors import Problem
 from pools.types import WatchedLead
 from tenants.models import Tenant
-from trading.models import LeadFill
 from trading.sentinel import ingest, marks, poller, stream, suspects
 from trading.sentinel.options import Options
 from trading.sentinel.seen import SeenFill
@@ -65,6 +64,8 @@ class Watcher:
         self._promise: int | None = None
         self._doubtful = True  # a new connection: a trade may be missing though nothing has moved
         self._unexplained: set[str] = set()
+        self._since: suspects.Held | None = None
+        self._held: suspects.Held | None = None
         self._logger = _logger.bind(tenant=tenant.schema_name, account=str(lead.account_id), market=market)
 
     @property
@@ -128,9 +129,9 @@ class Watcher:
         try:
             while True:
                 pause = self.desk.options.poll_s * random.uniform(0.8, 1.2)
-                done, _ = await asyncio.wait({watching}, timeout=pause)
+                done, _ = await asyncio.wait({watching, scanning}, timeout=pause, return_when=FIRST_COMPLETED)
                 if done:
-                    watching.result()
+                    done.pop().result()  # raises why: neither ends by itself
                     return
                 await self._backfill(exchange)
         finally:
@@ -162,49 +163,70 @@ class Watcher:
     # What was missed
 
     async def _backfill(self, exchange: Any) -> None:
-        """Ask for the trades of every symbol in play, where anything has moved since that was done last."""
-        now = await suspects.held(exchange, market=self.market, at=clock.now())
-        before = await self._memory(partial(suspects.remembered, self.state.field), None)
+        """Ask for the trades of every symbol in play, where anything has moved since that was done last.
+
+        What the account holds is then reckoned up: a change that no trade explains makes every symbol suspect that
+        could be behind it.
+        """
+        now = await suspects.held(exchange, market=self.market)
+        before = self._held or await self._memory(partial(suspects.remembered, self.state.field), None)
         changed = before.changed(now) if before else set(now.amounts)
         if changed or before is None or self._doubtful:
-            symbols = exchange.markets.values()
+            symbols = list(exchange.markets.values())
             more = suspects.likely(market=self.market, changed=changed, symbols=symbols)
-            await self._ask(exchange, await self._marks(more))
-            if before and changed and not await self._persist(partial(self._knows_a_fill_since, before.at)):
-                self._unexplained |= suspects.possible(changed=changed, symbols=symbols)
+            fills = await self._ask(exchange, await self._marks(more, before))
+            if before is not None:
+                assets = {row["id"]: (row["base"], row["quote"]) for row in symbols}
+                open_questions = suspects.unexplained(
+                    market=self.market, before=before, now=now, fills=fills, symbols=assets
+                )
+                if not self._unexplained:
+                    self._since = before
+                self._unexplained |= suspects.possible(changed=open_questions, symbols=symbols) - more
             self._doubtful = False
-            await self._memory(partial(suspects.remember, self.state.field, now), None)
+            self._held = now
+            await self._remember()
         self.state.last_poll = time.time()
 
     async def _scan(self, exchange: Any) -> None:
-        """Holdings changed and no trade is known: ask for every symbol that could be behind it, slowly."""
-        while self._unexplained:
-            self._logger.warning("holdings.unexplained", symbols=len(self._unexplained))
-            for mark in await self._marks(self._unexplained):
+        """Ask for every symbol that could be behind an unexplained change, slowly: the venue counts questions."""
+        while True:
+            if self._unexplained:
+                self._logger.warning("holdings.unexplained", symbols=len(self._unexplained))
+            for mark in await self._marks(self._unexplained, self._since) if self._unexplained else ():
                 if mark.symbol in self._unexplained:
                     await self._ask(exchange, [mark])
                     self._unexplained.discard(mark.symbol)
                     await asyncio.sleep(self.desk.options.scan_pause_s)
+                    if not self._unexplained:
+                        await self._remember()
+            await asyncio.sleep(1)
 
-    async def _marks(self, more: set[str]) -> list[marks.Mark]:
+    async def _remember(self) -> None:
+        """Note what is held for whoever comes after this process, once no question about it is open."""
+        if self._held is not None and not self._unexplained:
+            await self._memory(partial(suspects.remember, self.state.field, self._held), None)
+
+    async def _marks(self, more: set[str], before: suspects.Held | None) -> list[marks.Mark]:
         wanted = partial(
             marks.in_play,
             account_id=self.account_id,
             market=self.market,
             trader_id=self.lead.trader_id,
             more=frozenset(more),
+            known_until=before.at if before else None,
         )
         found: list[marks.Mark] = await self._persist(wanted)
         return found
 
-    async def _ask(self, exchange: Any, wanted: list[marks.Mark]) -> None:
+    async def _ask(self, exchange: Any, wanted: list[marks.Mark]) -> list[SeenFill]:
+        found: list[SeenFill] = []
         for mark in wanted:
             fills = await poller.trades(exchange, market=self.market, mark=mark)
             if fills:
                 self._done(await self._persist(partial(self._advance, mark.symbol, fills)), backfill=True)
-
-    def _knows_a_fill_since(self, moment: datetime) -> bool:
-        return LeadFill.objects.filter(account_id=self.account_id, market=self.market, at__gte=moment).exists()
+            found += fills
+        return found
 
     def _advance(self, symbol: str, fills: list[SeenFill]) -> ingest.Ingested:
         return marks.advance(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 import redis
@@ -194,16 +195,21 @@ def _external_id(trade_id: str, *, test: bool) -> str:
 
 def _write(pool_id: UUID, sources: Sequence[Source | Problem]) -> list[Recorded | None]:
     good = [source for source in sources if isinstance(source, Source)]
-    messages = []
+    promises: list[relay.Relay] = []
     with transaction.atomic():
         written = iter(record(pool_id=pool_id, sources=good)) if good else iter(())
         found = [next(written) if isinstance(source, Source) else None for source in sources]
         for one in found:
             if one is not None and one.made:
                 first = one.signals[0]
-                messages += relay.promise(pool_id=pool_id, external_id=first.external_id, priority=first.priority)
-        transaction.on_commit(lambda: [send(one.message) for one in messages])
+                promises += relay.promise(pool_id=pool_id, external_id=first.external_id, priority=first.priority)
+        transaction.on_commit(partial(_send_all, promises))
     return found
+
+
+def _send_all(promises: Sequence[relay.Relay]) -> None:
+    for one in promises:
+        send(one.message)
 
 
 def _answer(pool_id: UUID, source: Source | Problem, found: Recorded | None, followers: int) -> SignalReceipt | Problem:

@@ -82,7 +82,7 @@ def parse(data: object, *, default_priority: int = priorities.NORMAL) -> SignalR
         raise SignalInvalid("A signal is a JSON object.")
     reader = _Reader(data)
     order_type = reader.choice("order_type", ("market", "limit"), "market")
-    asked = {
+    asked: dict[str, Any] = {
         "symbol": reader.symbol(),
         "side": reader.choice("side", ("buy", "sell"), None),
         "quantity": reader.number("quantity", required=True),

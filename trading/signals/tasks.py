@@ -20,6 +20,9 @@ def group(*, account_id: str) -> None:
     from pools import services as pools
     from trading.sentinel import ingest
 
-    watched = {one.account_id: one for one in pools.watched_accounts()}.get(UUID(account_id))
-    where = {"exchange": watched.exchange, "environment": watched.environment} if watched else {}
-    relays.send(ingest.group(account_id=UUID(account_id), **where).relays)
+    found = {one.account_id: one for one in pools.watched_accounts()}.get(UUID(account_id))
+    if found is None:
+        after = ingest.group(account_id=UUID(account_id))
+    else:
+        after = ingest.group(account_id=found.account_id, exchange=found.exchange, environment=found.environment)
+    relays.send(after.relays)
