@@ -29,6 +29,7 @@ _STATUS = {
 }
 
 UNKNOWN_ORDER = -2013
+_DUPLICATE_USDM = -4116  # on spot it is a -2010 that says so in words
 
 # Codes after which nobody can say whether the order exists, or it certainly does not but may be sent again: the venue
 # is asked before anything else is done. 429 and 418 are such by their status.
@@ -131,7 +132,7 @@ def read_order(*, status: int, body: bytes) -> Report:
             return _ask("garbage", "The exchange's answer made no sense")
         if 200 <= status < 300:
             return _accepted(answer)
-    except (orjson.JSONDecodeError, KeyError, InvalidOperation, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, ArithmeticError):
         return _ask("garbage", "The exchange's answer made no sense")
     return _refused(status, answer)
 
@@ -141,15 +142,21 @@ def read_trades(*, body: bytes) -> list[Trade]:
 
     :raises ValueError: the answer is not a list of trades
     """
-    rows = orjson.loads(body)
+    try:
+        return _trades(orjson.loads(body))
+    except (KeyError, TypeError, ArithmeticError) as error:
+        raise ValueError("not a list of trades") from error
+
+
+def _trades(rows: Any) -> list[Trade]:
     if not isinstance(rows, list):
-        raise ValueError("not a list of trades")
+        raise TypeError("not a list")
     return [
         Trade(
             str(row["id"]),
-            Decimal(row["qty"]),
-            Decimal(row["price"]),
-            Decimal(row["commission"]),
+            _number(row["qty"]),
+            _number(row["price"]),
+            _number(row["commission"]),
             str(row["commissionAsset"]),
             clock.from_millis(int(row["time"])),
         )
@@ -157,21 +164,33 @@ def read_trades(*, body: bytes) -> list[Trade]:
     ]
 
 
+def _number(value: object) -> Decimal:
+    """A finite number as venues write it: as text. A JSON number has been through a float and is not one."""
+    if not isinstance(value, str):
+        raise TypeError(f"a {type(value).__name__} where a number in text belongs")
+    number = Decimal(value)
+    if not number.is_finite():
+        raise InvalidOperation(value)
+    return number
+
+
 def _accepted(answer: dict[str, Any]) -> Report:
     status = _STATUS.get(str(answer["status"]))
     if status is None:
         return _ask("garbage", "The exchange reported a state that is not known")
-    filled = Decimal(answer["executedQty"])
-    worth = Decimal(answer.get("cummulativeQuoteQty") or answer.get("cumQuote") or "0")
+    filled = _number(answer["executedQty"])
+    worth = _number(answer.get("cummulativeQuoteQty") or answer.get("cumQuote") or "0")
+    if filled < 0 or worth < 0:  # an old order's worth is written as -1: not known
+        return _ask("garbage", "The exchange's answer made no sense")
     average = worth / filled if filled else None
     millis = int(answer.get("transactTime") or answer.get("updateTime") or answer.get("time") or 0)
     at = clock.from_millis(millis) if millis else None
     trades = [
         Trade(
             str(row["tradeId"]),
-            Decimal(row["qty"]),
-            Decimal(row["price"]),
-            Decimal(row["commission"]),
+            _number(row["qty"]),
+            _number(row["price"]),
+            _number(row["commission"]),
             str(row["commissionAsset"]),
             at or clock.now(),
         )
@@ -186,11 +205,13 @@ def _accepted(answer: dict[str, Any]) -> Report:
 
 
 def _refused(status: int, answer: dict[str, Any]) -> Report:
-    code = int(answer.get("code", 0))
-    message = str(answer.get("msg", ""))[:120]
+    code = answer.get("code", 0)
+    if not isinstance(code, int) or isinstance(code, bool):
+        return _ask("garbage", "The exchange's answer made no sense")
+    message = "".join(char for char in str(answer.get("msg", ""))[:120] if char.isprintable())
     if code == UNKNOWN_ORDER:
         return Report(None, "", ZERO, None, ZERO, str(code), message, None, ())
-    duplicate = code == -2010 and "uplicate" in message
+    duplicate = code == _DUPLICATE_USDM or (code == -2010 and "uplicate" in message)
     if status >= 500 or status in (418, 429) or code in _ASK or not code or duplicate:
         return _ask(str(code or status), "The exchange could not take the order at that moment")
     words = _WORDS.get(code, "The exchange refused the order")
