@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from obscura.core import clock
 from obscura.core.money import BPS, plain
 from trading.domain.order_state import Status
 from trading.domain.reasons import in_words
@@ -37,7 +38,7 @@ _REASONS: Mapping[Status, str] = {
 
 def cursor(moment: datetime) -> int:
     """Where a row stands in the feed: microseconds since the epoch of its last change."""
-    return int(moment.timestamp() * 1_000_000)
+    return clock.micros(moment)
 
 
 def order_row(

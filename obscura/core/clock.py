@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def now() -> datetime:
@@ -12,9 +14,14 @@ def now() -> datetime:
 
 def millis(moment: datetime) -> int:
     """Milliseconds since the epoch, as venues count."""
-    return int(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def from_millis(value: int) -> datetime:
     """An aware UTC moment from a venue's milliseconds."""
-    return datetime.fromtimestamp(value / 1000, UTC)
+    return _EPOCH + timedelta(milliseconds=value)
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since the epoch, exactly: a float of seconds loses the last of them."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -28,9 +28,8 @@ class Problem(Exception):
         retryable: bool | None = None,
         details: Mapping[str, object] | None = None,
     ) -> None:
-        doc = (self.__doc__ or "").strip().splitlines()[0]
-        self.message = message or doc
         self.code = code or self.code
+        self.message = message or (self.__doc__ or self.code).strip().splitlines()[0]
         self.remedy = remedy or self.remedy
         self.http_status = http_status or self.http_status
         self.retryable = self.retryable if retryable is None else retryable

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,6 +17,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+# Ours are written in lower case; what a person typed with blanks or capitals is not one of them.
+_OURS = re.compile(r"[0-9a-f]{32}").fullmatch
 
 _TENANT, _SIGNAL, _SUBSCRIPTION, _LEG = 24, 48, 40, 16
 
@@ -50,12 +54,9 @@ def client_order_ids(*, key: bytes, tenant: int, signal: int, legs: Sequence[tup
 
 def parse_client_order_id(*, key: bytes, text: str) -> OrderKey | None:
     """The parts of a client order id, or None where the text is not one of ours in form."""
-    try:
-        block = bytes.fromhex(text)
-    except ValueError:
+    if not _OURS(text):
         return None
-    if len(block) != 16:
-        return None
+    block = bytes.fromhex(text)
     number = int.from_bytes(_cipher(key).decryptor().update(block), "big")
     leg = number & ((1 << _LEG) - 1)
     number >>= _LEG

@@ -16,7 +16,7 @@ D = Decimal
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TODAY = date(2026, 11, 20)
 
-law = settings(max_examples=60, deadline=None, database=None)
+law = settings(max_examples=40, deadline=None, database=None)
 """How hard a property is tried: hard enough to matter, short enough to be run at every save."""
 
 
