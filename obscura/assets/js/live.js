@@ -33,31 +33,41 @@ function askForWhatWasMissed(connection) {
   connection.url = address.href;
 }
 
-// The server may send a copy again (a new state, or an overlap after a reconnect): the row before it goes first.
-function dropRowsThatComeAgain(text) {
-  const message = JSON.parse(text);
-  const table = message.content && message.target && document.querySelector(message.target);
-  if (!table) return;
-  const fragment = document.createElement("template");
-  fragment.innerHTML = message.content;
-  for (const row of fragment.content.querySelectorAll("[data-id]")) {
-    table.querySelector(`:scope > [data-id="${CSS.escape(row.dataset.id)}"]`)?.remove();
+// A copy stands in one row for all its states, in the order of the leads' trades. The server may send one again (a new
+// state, or an overlap after a reconnect); what is older than the row that is there changes nothing.
+function place(table, row) {
+  const known = table.querySelector(`:scope > [data-id="${CSS.escape(row.dataset.id)}"]`);
+  if (known) {
+    if (!isNewer(known.dataset.cursor, row.dataset.cursor)) known.replaceWith(row);
+    return;
   }
+  const rows = [...table.querySelectorAll(":scope > [data-id]")];
+  const behind = rows.find(other => Number(other.dataset.at) <= Number(row.dataset.at));
+  table.insertBefore(row, behind ?? table.querySelector(":scope > [data-empty]"));
 }
 
-function trim() {
-  for (const table of document.querySelectorAll("[data-keep]")) {
-    const rows = table.querySelectorAll(":scope > [data-id]");
-    for (const row of [...rows].slice(Number(table.dataset.keep))) row.remove();
-  }
+// Returns whether the message was rows for a table of ours.
+function takeRows(text) {
+  const message = JSON.parse(text);
+  const table = message.content && message.target && document.querySelector(message.target);
+  if (!table?.matches("[data-keep]")) return false;
+  const fragment = document.createElement("template");
+  fragment.innerHTML = message.content;
+  for (const row of [...fragment.content.querySelectorAll("[data-id]")].reverse()) place(table, row);
+  trim(table);
+  return true;
+}
+
+function trim(table) {
+  for (const row of [...table.querySelectorAll(":scope > [data-id]")].slice(Number(table.dataset.keep))) row.remove();
 }
 
 document.addEventListener("htmx:ws:before:connection", event => askForWhatWasMissed(event.detail.connection));
 document.addEventListener("htmx:ws:after:connection", () => say("on"));
 document.addEventListener("htmx:ws:before:message:incoming", event => {
-  if (typeof event.detail.message.data === "string") dropRowsThatComeAgain(event.detail.message.data);
+  const data = event.detail.message.data;
+  if (typeof data === "string" && takeRows(data)) event.detail.cancelled = true;
 });
-document.addEventListener("htmx:ws:after:message:incoming", trim);
 document.addEventListener("htmx:ws:close", event => {
   const {code, connection} = event.detail;
   // A tab coming back to the front connects again without asking first, so the address is made ready here.
