@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import redis
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Sum
 
 from obscura.core import clock
 from obscura.core.nudge.send import done, write
@@ -27,6 +25,11 @@ from trading.sentinel.seen import SeenFill
 from trading.signals import relay
 from trading.signals.record import LEAD, Source, record
 from trading.signals.rows import insert_new
+
+_WAITING = """select f.*, coalesce((select sum(c.qty) from trading_leadfill c where c.account_id = f.account_id
+   and c.market = f.market and c.symbol = f.symbol and c.order_id = f.order_id
+   and c.external_id is not null), 0) as consumed
+ from trading_leadfill f where f.account_id = %s and f.external_id is null order by f.at, f.id"""
 
 LEAF_FIELDS = (
     "account_id",
@@ -43,6 +46,9 @@ LEAF_FIELDS = (
     "at",
 )
 """What the leaf of a lead fill is made of, in this order: what the venue said, not how we came to hear it."""
+
+_noticed: set[tuple[UUID, str, str]] = set()
+"""Symbols this process has seen committed as in play: they never leave play."""
 
 EVERYTHING = ""
 """The symbol of the watermark that says since when an account is watched at all."""
@@ -134,7 +140,7 @@ def _group(account_id: UUID, exchange: str, environment: str, promised: int | No
     relays: list[relay.Relay] = []
     leads = None
     for (market, symbol, order_id), rows in _waiting(account_id).items():
-        found = _decide(account_id, market, symbol, order_id, rows, now)
+        found = _decide(market, symbol, order_id, rows, now)
         if isinstance(found, Wait):
             until = min(until or found.until, found.until)
         elif found is not None:
@@ -155,28 +161,29 @@ def _group(account_id: UUID, exchange: str, environment: str, promised: int | No
 
 
 def _waiting(account_id: UUID) -> dict[tuple[str, str, str], list[LeadFill]]:
-    """Fills no signal has consumed, by order, orders and fills in the order in which they happened."""
+    """Fills no signal has consumed, by order, orders and fills in the order in which they happened; each with the
+    quantity of its order that was consumed before."""
     found: dict[tuple[str, str, str], list[LeadFill]] = {}
-    for row in LeadFill.objects.filter(account_id=account_id, external_id=None).order_by("at", "id"):
+    for row in LeadFill.objects.raw(_WAITING, [account_id]):
         found.setdefault((row.market, row.symbol, row.order_id), []).append(row)
     return found
 
 
-def _decide(
-    account_id: UUID, market: str, symbol: str, order_id: str, rows: Sequence[LeadFill], now: datetime
-) -> Delta | Wait | None:
+def _decide(market: str, symbol: str, order_id: str, rows: Sequence[LeadFill], now: datetime) -> Delta | Wait | None:
     pieces = [
         Piece(row.trade_id, row.qty, row.price, _fee_in_base(row), row.order_done, row.at, row.received_at)
         for row in rows
     ]
-    known: dict[str, Any] = {"market": market, "symbol": symbol, "order_id": order_id, "now": now, "window": window()}
-    found = delta(consumed=Decimal(0), pieces=pieces, **known)
-    if not isinstance(found, Delta):
-        return found
-    consumed = LeadFill.objects.filter(
-        account_id=account_id, market=market, symbol=symbol, order_id=order_id, external_id__isnull=False
-    ).aggregate(total=Sum("qty"))["total"]
-    return delta(consumed=consumed, pieces=pieces, **known) if consumed else found
+    consumed: Decimal = rows[0].consumed  # type: ignore[attr-defined]
+    return delta(
+        market=market,
+        symbol=symbol,
+        order_id=order_id,
+        consumed=consumed,
+        pieces=pieces,
+        now=now,
+        window=window(),
+    )
 
 
 def _source(lead: pools.Lead, exchange: str, environment: str, row: LeadFill, found: Delta) -> Source:
@@ -246,9 +253,12 @@ def _notice(account_id: UUID, rows: Sequence[LeadFill]) -> None:
     A fill that was told live never moves a watermark: what was lost before it would be taken for known. Only a
     backfill that came to its end does (`marks.advance`).
     """
+    fresh = sorted({(account_id, row.market, row.symbol) for row in rows} - _noticed)
     with connection.cursor() as cursor:
-        for market, symbol in sorted({(row.market, row.symbol) for row in rows}):
+        for _, market, symbol in fresh:
             cursor.execute(_NOTICE, [account_id, market, symbol, account_id, market, EVERYTHING, rows[0].at])
+    if fresh:
+        transaction.on_commit(lambda: _noticed.update(fresh))
 
 
 def _promise(account_id: UUID) -> int:

@@ -102,7 +102,7 @@ def record(*, pool_id: UUID, sources: Sequence[Source]) -> list[Recorded]:
     be part of a larger transaction; the pool's lane stays locked until that ends, so lock several pools in the order
     of their ids.
     """
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         seq = _lock_lane(pool_id)
         known = _known(pool_id, sources)
         fresh = {source.external_id: source for source in reversed(sources) if source.external_id not in known}
