@@ -23,7 +23,7 @@ GENERATION = "obscura:directory:generation"
 
 _logger = log.get("directory")
 _kept: dict[tuple[str, str], tuple[Any, float]] = {}
-_seen: dict[str, Any] = {"generation": None, "until": 0.0}
+_seen: dict[str, Any] = {"generation": None, "until": 0.0, "forgotten": 0}
 
 
 class UnknownTenant(NotFound):
@@ -95,7 +95,8 @@ def changed() -> None:
 
 
 def forget() -> None:
-    """Drop what this process keeps."""
+    """Drop what this process keeps, and let nobody keep what he is just reading."""
+    _seen["forgotten"] += 1
     _kept.clear()
 
 
@@ -107,10 +108,11 @@ def _ask(kind: str, name: str, find: Callable[[str], Any]) -> Any:
         return entry[0]
     from tenants.scope import PUBLIC, entered
 
+    forgotten = _seen["forgotten"]
     with entered(PUBLIC):
         found = find(name)
         # What an open transaction sees may never come true, so only settled answers are kept.
-        if found is not None and not connection.in_atomic_block:
+        if found is not None and not connection.in_atomic_block and forgotten == _seen["forgotten"]:
             _kept[(kind, name)] = (found, now + KEPT_S)
     return found
 

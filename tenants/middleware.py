@@ -121,18 +121,23 @@ class SessionTenantMiddleware(_Both):
         return self.acall(request) if self.is_async else self.call(request)
 
     def call(self, request: HttpRequest) -> HttpResponseBase:
-        if sessions.is_foreign(request.session.get(sessions.KEY), request.session.session_key, current()):
+        if _has_cookie(request) and sessions.is_foreign(request.session.get(sessions.KEY), current()):
             request.session.flush()
             request.user = AnonymousUser()
         return self.get_response(request)  # type: ignore[no-any-return]
 
     async def acall(self, request: HttpRequest) -> HttpResponseBase:
         session = request.session
-        if sessions.is_foreign(await session.aget(sessions.KEY), session.session_key, current()):
+        if _has_cookie(request) and sessions.is_foreign(await session.aget(sessions.KEY), current()):
             await session.aflush()
             request.user = AnonymousUser()
             request.auser = _nobody  # type: ignore[method-assign,assignment]
         return await self.get_response(request)  # type: ignore[no-any-return]
+
+
+def _has_cookie(request: HttpRequest) -> bool:
+    """Looking into a session makes an answer vary by cookie, so only those are looked into that were sent."""
+    return settings.SESSION_COOKIE_NAME in request.COOKIES
 
 
 async def _nobody() -> AnonymousUser:

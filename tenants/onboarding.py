@@ -17,7 +17,7 @@ from obscura.core import clock, log
 from obscura.core.db import dump
 from obscura.core.db.migrations_hash import fingerprint
 from obscura.core.db.session import connection
-from obscura.core.errors import Conflict, Invalid
+from obscura.core.errors import Conflict, Invalid, Unavailable
 from tenants.models import Domain, Tenant
 from tenants.scope import PUBLIC, entered
 
@@ -50,6 +50,13 @@ class NotATenant(Invalid):
 
     code = "tenant_invalid"
     remedy = "Check name, slug (a-z, 0-9, _ and -), kind (partner or zero), hosts and colour (#rrggbb)."
+
+
+class PlatformBehind(Unavailable):
+    """The template is not at the migrations of this code."""
+
+    code = "platform_behind"
+    remedy = "Run setup_platform, then open the tenant again."
 
 
 def schema_of(slug: str) -> str:
@@ -149,6 +156,7 @@ def open_schema(*, schema: str, name: str, kind: str, hosts: Sequence[str], bran
     :raises SchemaTaken: a tenant or schema of this name is there
     :raises HostTaken: another tenant answers at one of the hosts
     :raises NotATenant: the name, kind, colour or a host cannot be
+    :raises PlatformBehind: the template was not migrated yet
     """
     for host in hosts:
         if not _HOST.fullmatch(host):
@@ -182,13 +190,18 @@ def open_schema(*, schema: str, name: str, kind: str, hosts: Sequence[str], bran
 
 
 def template_sql() -> str | None:
-    """The template's statements, kept on disk per fingerprint; None where there is no pg_dump to make them."""
+    """The template's statements, kept on disk per fingerprint; None where there is no pg_dump to make them.
+
+    :raises PlatformBehind: the template is not at this fingerprint
+    """
     path = Path(settings.VAR) / "templates" / f"{fingerprint()}.sql"
     if path.exists():
         return path.read_text()
     sql = dump.schema_sql(schema=settings.TEMPLATE_SCHEMA)
-    if sql is None or "CREATE TABLE" not in sql:
+    if sql is None:
         return None
+    if f"'migrations {fingerprint()}'" not in sql:
+        raise PlatformBehind
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}")
     draft.write_text(sql)

@@ -24,6 +24,6 @@ def mark(*, request: HttpRequest | None = None, **_: Any) -> None:
         session[KEY] = current()
 
 
-def is_foreign(marked: str | None, session_key: str | None, schema: str) -> bool:
-    """Whether a session that exists was begun in another schema. One without a mark was never signed in."""
-    return session_key is not None and marked is not None and marked != schema
+def is_foreign(marked: str | None, schema: str) -> bool:
+    """Whether a session was begun in another schema. One without a mark was never signed in."""
+    return marked is not None and marked != schema
