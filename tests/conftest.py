@@ -40,12 +40,16 @@ def django_db_setup(django_test_environment: None, django_db_blocker: pytest.Fix
 
 
 @pytest.fixture(autouse=True)
-def _no_tenant_left_behind() -> Iterator[None]:
-    """Every test begins and ends in no tenant, and with nothing remembered about hosts."""
+def _no_tenant_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test begins and ends in no tenant, with nothing remembered about hosts and, with rows, an empty Redis."""
     from tenants import directory
+    from tenants.access import authentication
 
     connection.set_schema_to_public()
     directory.forget()
+    authentication._written.clear()
+    if {"_rows", "db", "committed"} & set(request.fixturenames):
+        _flush()
     yield
     connection.set_schema_to_public()
 

@@ -173,3 +173,13 @@ def test_a_functions_body_survives_the_replay():
     assert dump.renamed(dump._PREAMBLE.sub("", sql), old="obscura_template_schema", new="t_x") == (
         "CREATE FUNCTION t_x.f() AS $$\nSET row_count = 1;\n-- why\n$$;\n"
     )
+
+
+def test_a_template_that_is_behind_opens_nothing(zero, monkeypatch):
+    monkeypatch.setattr(onboarding, "fingerprint", lambda: "of-tomorrow")
+
+    with pytest.raises(onboarding.PlatformBehind):
+        open_gamma()
+
+    with entered(PUBLIC):
+        assert Tenant.objects.filter(schema_name="t_gamma").exists() is False
