@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from citadel import reads
 from citadel.client import SignerClient, SignerRefused
@@ -19,6 +19,7 @@ from obscura.core.errors import Unavailable
 from obscura.core.events import announce
 from obscura.core.nudge.send import nudge
 from tenants import services as tenants
+from tenants.scope import current
 
 Status = ExchangeAccount.Status
 
@@ -114,7 +115,7 @@ def forget(*, account_id: UUID) -> None:
 
 def tenant_id() -> int:
     """The id of the tenant of the present context."""
-    return int(tenants.tenant_by_schema(connection.schema_name).pk)
+    return int(tenants.tenant_by_schema(current()).pk)
 
 
 def _pending(account_id: UUID) -> ExchangeAccount | None:

@@ -7,7 +7,7 @@ from typing import cast
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.views.decorators.debug import sensitive_variables
 
 from citadel import enrolment, sealing
@@ -24,6 +24,7 @@ from obscura.core.audit import write as audit
 from obscura.core.errors import Conflict, Invalid, NotFound
 from obscura.core.events import announce
 from obscura.core.nudge.send import nudge
+from tenants.scope import current
 
 __all__ = [
     "AccountUnchecked",
@@ -160,7 +161,7 @@ def open_paper_account(*, owner_id: UUID, label: str, usd: str | int, actor: str
     # Asked first, so that no account is opened at the venue for one that cannot be connected.
     if wanted and ExchangeAccount.objects.exclude(status=Status.REVOKED).filter(owner=owner_id, label=wanted).exists():
         raise LabelTaken
-    keys = open_at_paper_venue(label=f"{connection.schema_name}/{wanted}", usd=usd)
+    keys = open_at_paper_venue(label=f"{current()}/{wanted}", usd=usd)
     return connect_account(
         owner_id=owner_id,
         exchange="binance",

@@ -30,8 +30,11 @@ def forget(*, account_id: str, **_: object) -> None:
 
 @celery.shared_task(name="citadel.publish_intake_key", ignore_result=True)
 def publish_intake_key(**_: object) -> None:
-    """Write down the signer's intake key, where it is a new one."""
-    services.publish_intake_key()
+    """Write down the signer's intake key, where it is a new one. A signer that is away is asked again with the beat."""
+    try:
+        services.publish_intake_key()
+    except Problem as problem:
+        _logger.warning("citadel.unpublished", code=problem.code)
 
 
 @celery.shared_task(name="citadel.check_all", ignore_result=True)

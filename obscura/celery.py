@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from celery.schedules import crontab
 from celery.signals import worker_ready
 from django.conf import settings
 from kombu import Queue
@@ -43,6 +44,17 @@ app.conf.update(
     beat_schedule={
         "nudge.sweep": {"task": "nudge.sweep", "schedule": 1.0, "options": {"queue": "default", "expires": 5}},
         "trading.sweep": {"task": "trading.sweep_all", "schedule": 1.0, "options": {"queue": "default", "expires": 5}},
+        "pools.sweep": {"task": "pools.sweep", "schedule": 60.0, "options": {"queue": "default", "expires": 50}},
+        "citadel.publish_intake_key": {
+            "task": "citadel.publish_intake_key",
+            "schedule": 60.0,
+            "options": {"queue": "default", "expires": 50},
+        },
+        "citadel.check_all": {
+            "task": "citadel.check_all",
+            "schedule": crontab(hour=4, minute=17),
+            "options": {"queue": "default", "expires": 3600},
+        },
     },
 )
 app.set_default()

@@ -5,18 +5,17 @@ from __future__ import annotations
 from uuid import UUID
 
 import celery
-from django.db import connection
 
 from obscura.core.nudge.send import nudged
 from pools import services
 from tenants import services as tenants
-from tenants.scope import each
+from tenants.scope import current, each
 
 
 @nudged("pools.place_curated")
 def place_curated(**_: object) -> None:
     """Give a tenant the curated pools that are published."""
-    services.place_curated(tenants.tenant_by_schema(connection.schema_name))
+    services.place_curated(tenants.tenant_by_schema(current()))
 
 
 @nudged("pools.sync_curated")

@@ -12,7 +12,7 @@ class AccountRequest(Strict):
 
     exchange = serializers.CharField(max_length=32)
     environment = serializers.ChoiceField(choices=["live", "paper"])
-    label = serializers.CharField(required=False, allow_blank=True, max_length=60, default="")
+    label = serializers.CharField(required=False, allow_blank=True, max_length=60, default="")  # type: ignore[assignment]
     credentials = serializers.DictField(
         write_only=True, child=serializers.CharField(max_length=4096), help_text="Field name to text."
     )
@@ -24,7 +24,7 @@ class AccountShape(serializers.Serializer):
     id = serializers.UUIDField()
     exchange = serializers.CharField()
     environment = serializers.ChoiceField(choices=["live", "paper"])
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     status = serializers.ChoiceField(choices=["pending", "active", "refused", "revoked"])
     reason = serializers.CharField(help_text="Why it is not active and what to do.")
     permissions = serializers.DictField(help_text="What the key may do: true, false, or null where it is not told.")
@@ -41,7 +41,7 @@ class CredentialFieldShape(serializers.Serializer):
     """One field of an exchange's credentials."""
 
     name = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     kind = serializers.ChoiceField(choices=["text", "password", "textarea"])
     help = serializers.CharField()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 from uuid import UUID
 
 from django.views.decorators.debug import sensitive_variables
@@ -50,7 +51,8 @@ class AccountsView(PartnerView):
     @sensitive_variables()
     def post(self, request: Request, user_id: UUID) -> Response:
         wanted = AccountRequest.read(request)
-        if request.auth.environment == "test" and wanted["environment"] != "paper":
+        holder: Any = request.auth
+        if holder.environment == "test" and wanted["environment"] != "paper":
             raise PaperOnly
         made = citadel.connect_account(
             owner_id=user_id,

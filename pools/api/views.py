@@ -140,6 +140,7 @@ class SubscribeView(PartnerView):
         if isinstance(request.data, Mapping) and request.data.get("subscription_mode") == "advanced":
             raise ModeNotOffered
         wanted = SubscribeRequest.read(request)
+        holder: Any = request.auth
         terms = pools.FixedAmount(
             wanted["total_investment_usd"],
             wanted["max_loss_usd"],
@@ -152,7 +153,7 @@ class SubscribeView(PartnerView):
                 pool_id=pool_id,
                 account_id=wanted["exchange_account_id"],
                 terms=terms,
-                paper_only=request.auth.environment == "test",
+                paper_only=holder.environment == "test",
                 actor=str(request.user),
             )
         except pools.TermsInvalid as problem:
@@ -175,6 +176,7 @@ def _places(said: list[Mapping[str, Any]]) -> list[tuple[UUID, Decimal]]:
 
 
 def _pool(request: Request, pool: pools.PoolRef) -> dict[str, object]:
+    holder: Any = request.auth
     return {
         "id": pool.id,
         "name": pool.name,
@@ -182,7 +184,7 @@ def _pool(request: Request, pool: pools.PoolRef) -> dict[str, object]:
         "pool_type": pool.kind,
         "risk_class": pool.risk_class,
         "status": pool.status,
-        "tenant_id": request.auth.tenant_id,
+        "tenant_id": holder.tenant_id,
         "fee_percentage": pool.fee_percentage,
         "platform_take_percentage": PLATFORM_TAKE,
         "slots": pool.slots,

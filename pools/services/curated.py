@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from obscura.core import clock
 from obscura.core.audit import write as audit
@@ -14,7 +15,7 @@ from pools.models import Pool, Subscription
 from pools.services.pools import PoolUnknown, shown_traders
 from tenants import services as tenants
 from tenants.models import Tenant
-from tenants.scope import PUBLIC, each, entered
+from tenants.scope import PUBLIC, current, each, entered
 
 Published = CuratedPool.Status
 
@@ -109,7 +110,7 @@ def count_here(pool_id: UUID) -> None:
     """
     if not CuratedPool.objects.filter(pk=pool_id).exists():
         return  # curated, but not published yet: followed at Tenant Zero alone
-    place = {"pool_id": pool_id, "tenant": connection.schema_name}
+    place: dict[str, Any] = {"pool_id": pool_id, "tenant": current()}
     CuratedFollowing.objects.get_or_create(**place)
     CuratedFollowing.objects.select_for_update(no_key=True).get(**place)
     followers = Subscription.objects.filter(pool_id=pool_id).exclude(status=Subscription.Status.ENDED).count()
@@ -119,7 +120,7 @@ def count_here(pool_id: UUID) -> None:
 def relay_targets(pool_id: UUID) -> list[str]:
     """Schemas of the other open tenants where somebody follows a curated pool."""
     followed = CuratedFollowing.objects.filter(pool_id=pool_id, followers__gt=0)
-    schemas = set(followed.values_list("tenant", flat=True)) - {connection.schema_name}
+    schemas = set(followed.values_list("tenant", flat=True)) - {current()}
     if not schemas:
         return []
     rows = Tenant.objects.filter(schema_name__in=schemas, status=Tenant.Status.OPEN)

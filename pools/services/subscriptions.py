@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from citadel import services as citadel
 from citadel.types import AccountRef
@@ -22,6 +22,7 @@ from pools.services import curated, traders
 from pools.services.pools import PoolUnknown, pool_of
 from pools.types import PoolRef, SubscriptionRef
 from tenants import services as tenants
+from tenants.scope import current
 
 Status = Subscription.Status
 
@@ -283,7 +284,7 @@ def _account_fits(pool: PoolRef, account: AccountRef, paper_only: bool) -> None:
 
 
 def _plan_allows() -> None:
-    tenant = tenants.tenant_by_schema(connection.schema_name)
+    tenant = tenants.tenant_by_schema(current())
     most = features.entitlements(tenant.entitlements).max_subscriptions
     if most is None:
         return

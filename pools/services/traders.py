@@ -118,9 +118,8 @@ def _heard() -> Q:
     )
     stopped = Q(pool__status__in=[Pool.Status.PAUSED, Pool.Status.CLOSED])
     # A curated pool may have followers at other tenants, where this schema does not see them.
-    return Q(pool__remote=False) & (
-        Q(pool__status=Pool.Status.ACTIVE) | stopped & (Q(pool__kind=Pool.Kind.CURATED) | Exists(followed))
-    )
+    needed = Q(pool__kind=Pool.Kind.CURATED) | Q(Exists(followed))
+    return Q(pool__remote=False) & (Q(pool__status=Pool.Status.ACTIVE) | (stopped & needed))
 
 
 def _check(name: str, account_id: UUID | None, capital: Decimal | None) -> None:

@@ -73,7 +73,7 @@ class Amount(serializers.Field):  # type: ignore[type-arg]
         return value
 
 
-class _AmountSchema(OpenApiSerializerFieldExtension):  # type: ignore[misc]
+class _AmountSchema(OpenApiSerializerFieldExtension):  # type: ignore[misc,no-untyped-call]
     target_class = Amount
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
