@@ -45,16 +45,7 @@ def test_every_link_leads_somewhere(page):
     assert [link for link in links if not is_there(page, link)] == []
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(page, marks=pytest.mark.xfail(strict=True, reason="the picture comes from a run of the demo"))
-        if name == "README.md" and not (BASE / "docs/images/pool.png").exists()
-        else page
-        for page, name in zip(PAGES, NAMES, strict=True)
-    ],
-    ids=NAMES,
-)
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_picture_is_there(page):
     pictures = [link for image, link in _LINK.findall(prose(page)) if image]
 
