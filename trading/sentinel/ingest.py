@@ -151,13 +151,20 @@ def _group(account_id: UUID, exchange: str, environment: str, promised: int | No
                 if recorded.made:
                     made += len(recorded.signals)
                     relays.extend(relay.promise(pool_id=lead.pool_id, external_id=found.external_id))
-            LeadFill.objects.filter(pk__in=[row.pk for row in rows]).update(external_id=found.external_id)
+            _consume(rows, found.external_id)
     if until is None:
         done(promised)
         promised = None
     elif promised is None:
         promised = _promise(account_id)
     return Ingested(new, made, until, promised, tuple(relays))
+
+
+def _consume(rows: Sequence[LeadFill], external_id: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "update trading_leadfill set external_id = %s where id = any(%s)", [external_id, [row.pk for row in rows]]
+        )
 
 
 def _waiting(account_id: UUID) -> dict[tuple[str, str, str], list[LeadFill]]:

@@ -16,7 +16,7 @@ from obscura.core.nudge.send import nudge
 from proofs.domain.receipts import leaf
 from trading.domain import priorities
 from trading.domain.intents import BOTH, ONE, ZERO, Intent, intents
-from trading.models import LeadPosition, Signal
+from trading.models import Signal
 from trading.signals.rows import insert_new
 
 LEAD, API, RELAY = "lead", "api", "relay"
@@ -116,7 +116,9 @@ def record(*, pool_id: UUID, sources: Sequence[Source]) -> list[Recorded]:
                 made.append(_signal(pool_id, source, intent, seq))
         if made:
             _insert(made)
-            _move(pool_id, positions, {s.place: s.received_at for s in fresh.values() if s.known is None})
+            moved = {source.place: source.received_at for source in fresh.values() if source.known is None}
+            if moved:
+                _move(pool_id, positions, moved)
             _number(pool_id, seq)
             urgent = min(signal.priority for signal in made)
             nudge("trading.plan", queue=priorities.queue_of(urgent), pool_id=str(pool_id))
@@ -145,6 +147,13 @@ def _number(pool_id: UUID, seq: int) -> None:
 
 def _known(pool_id: UUID, sources: Sequence[Source]) -> dict[str, list[Signal]]:
     names = [source.external_id for source in sources]
+    with connection.cursor() as cursor:
+        # Nearly always there is none, and this is asked for every trade.
+        cursor.execute(
+            "select 1 from trading_signal where pool_id = %s and external_id = any(%s) limit 1", [pool_id, names]
+        )
+        if cursor.fetchone() is None:
+            return {}
     found: dict[str, list[Signal]] = {}
     for signal in Signal.objects.filter(pool_id=pool_id, external_id__in=names).order_by("leg"):
         found.setdefault(signal.external_id, []).append(signal)
@@ -158,10 +167,14 @@ def _positions(pool_id: UUID, sources: Iterable[Source]) -> dict[Place, Decimal]
     wanted = [source for source in sources if source.known is None]
     if not wanted:
         return {}
-    rows = LeadPosition.objects.filter(
-        pool_id=pool_id, trader_id__in={one.trader_id for one in wanted}, symbol__in={one.symbol for one in wanted}
-    )
-    found = {(row.trader_id, row.market, row.symbol, row.side, row.test): row.qty for row in rows}
+    traders, symbols = {one.trader_id for one in wanted}, {one.symbol for one in wanted}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select trader_id, market, symbol, side, test, qty from trading_leadposition"
+            " where pool_id = %s and trader_id = any(%s) and symbol = any(%s)",
+            [pool_id, list(traders), list(symbols)],
+        )
+        found = {tuple(place): qty for *place, qty in cursor.fetchall()}
     return {one.place: found.get(one.place, ZERO) for one in wanted}
 
 
@@ -180,26 +193,16 @@ def _meaning(source: Source, positions: dict[Place, Decimal]) -> list[Intent]:
 
 
 def _move(pool_id: UUID, positions: Mapping[Place, Decimal], moved: Mapping[Place, datetime]) -> None:
-    rows = [
-        LeadPosition(
-            pool_id=pool_id,
-            trader_id=trader,
-            market=market,
-            symbol=symbol,
-            side=side,
-            test=test,
-            qty=positions[place],
-            updated_at=at,
+    rows = [(pool_id, *place, positions[place], at) for place, at in moved.items()]
+    line = "(%s, %s, %s, %s, %s, %s, %s, %s)"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into trading_leadposition (pool_id, trader_id, market, symbol, side, test, qty, updated_at)"  # noqa: S608
+            f" values {', '.join([line] * len(rows))}"
+            " on conflict (pool_id, trader_id, market, symbol, side, test)"
+            " do update set qty = excluded.qty, updated_at = excluded.updated_at",
+            [value for row in rows for value in row],
         )
-        for place, at in moved.items()
-        for trader, market, symbol, side, test in [place]
-    ]
-    LeadPosition.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["pool_id", "trader_id", "market", "symbol", "side", "test"],
-        update_fields=["qty", "updated_at"],
-    )
 
 
 def _signal(pool_id: UUID, source: Source, intent: Intent, seq: int) -> Signal:

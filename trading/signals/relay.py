@@ -45,15 +45,20 @@ def promise(*, pool_id: UUID, external_id: str, priority: int = priorities.NORMA
     Nothing is sent by this. Call `send` after the commit, or hand the message to the broker.
     """
     origin = current()
-    if origin == PUBLIC or tenants.tenant_by_schema(origin).kind != Tenant.Kind.ZERO:
-        return []
-    if not pools.relay_targets(pool_id):
+    if not _is_zero(origin) or not pools.relay_targets(pool_id):
         return []
     ids = {"pool_id": str(pool_id), "external_id": external_id}
     with connection.cursor() as cursor:
         queue = priorities.queue_of(priority)
         message = write(cursor.cursor, tenant=origin, task=TASK, queue=queue, ids=ids)
     return [Relay(origin, pool_id, external_id, message)]
+
+
+def _is_zero(schema: str) -> bool:
+    kind = getattr(connection.tenant, "kind", None)  # a context may have been entered by name alone
+    if kind is None and schema != PUBLIC:
+        kind = tenants.tenant_by_schema(schema).kind
+    return bool(kind == Tenant.Kind.ZERO)
 
 
 def send(relays: Iterable[Relay]) -> int:
