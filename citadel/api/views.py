@@ -43,7 +43,7 @@ class ExchangesView(APIView):
 class AccountsView(PartnerView):
     """Exchange accounts of one of the tenant's users."""
 
-    @extend_schema(responses=AccountsShape, tags=["accounts"])
+    @extend_schema(operation_id="users_accounts_list", responses=AccountsShape, tags=["accounts"])
     def get(self, request: Request, user_id: UUID) -> Response:
         return Response({"results": [_account(one) for one in citadel.accounts_of(user_id)]})
 

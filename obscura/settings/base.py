@@ -181,6 +181,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": r"/api/v[0-9]",
+    "ENUM_NAME_OVERRIDES": {
+        "Priority": ["critical", "high", "normal", "low"],
+        "SignalStatus": ["queued", "processing", "completed", "partial", "failed"],
+        "ReceiptStatus": ["queued", "processing", "completed"],
+    },
 }
 
 CONTENT_SECURITY_POLICY = {

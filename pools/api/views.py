@@ -48,7 +48,7 @@ class ModeNotOffered(Invalid):
 class PoolsView(PartnerView):
     """Pools of the tenant."""
 
-    @extend_schema(responses=PoolPageShape, tags=["pools"])
+    @extend_schema(operation_id="pools_list", responses=PoolPageShape, tags=["pools"])
     def get(self, request: Request) -> Response:
         pages = Pages()
         rows = counted(Pool.objects.filter(kind__in=OFFERED))
