@@ -5,7 +5,7 @@ from __future__ import annotations
 from citadel.events import AccountRevoked
 from obscura.core.events import listens_to
 from obscura.core.nudge.send import nudge
-from pools.events import PoolChanged
+from pools.events import PoolChanged, SubscriptionStopping
 from pools.models import Pool
 from tenants.events import TenantOpened
 from tenants.scope import entered
@@ -22,6 +22,12 @@ def give_curated_pools(event: TenantOpened) -> None:
 def pause_subscriptions(event: AccountRevoked) -> None:
     """Nothing is opened on an account that may not trade."""
     nudge("pools.pause_account", account_id=str(event.account_id))
+
+
+@listens_to(SubscriptionStopping)
+def end_at_once(event: SubscriptionStopping) -> None:
+    """What holds nothing need not wait to close it."""
+    nudge("pools.end", subscription_id=event.subscription_id)
 
 
 @listens_to(PoolChanged)

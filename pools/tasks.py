@@ -30,9 +30,16 @@ def pause_account(*, account_id: str, **_: object) -> None:
     services.pause_account(UUID(account_id))
 
 
+@nudged("pools.end")
+def end(*, subscription_id: int, **_: object) -> None:
+    """End a subscription that was stopped while it held nothing."""
+    services.end_subscription(subscription_id=subscription_id, actor="system")
+
+
 @celery.shared_task(name="pools.sweep", ignore_result=True)
 def sweep(**_: object) -> None:
-    """What announcements cause, found without them: curated pools, their follower counts, unfit accounts."""
+    """What announcements cause, found without them; and subscriptions that have closed all they held."""
     services.sync_curated()
-    for _tenant in each(reason="subscriptions on accounts that may not trade"):
+    for _tenant in each(reason="subscriptions to pause or to end"):
         services.pause_all_unfit()
+        services.end_idle()

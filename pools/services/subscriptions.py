@@ -190,7 +190,8 @@ def stop_subscription(*, subscription_id: int, user_id: UUID, actor: str) -> Sub
 def end_subscription(*, subscription_id: int, actor: str) -> bool:
     """End a closing subscription that holds nothing any more. Returns whether it was this call that did.
 
-    The caller has made sure that nothing is open; what is reserved or exposed by the row's own figures keeps it.
+    Its own figures decide: what is reserved for orders on their way, and the cost of what is open, come back to
+    exactly zero with the last close.
     """
     with transaction.atomic():
         row = Subscription.objects.select_for_update(no_key=True).filter(pk=subscription_id).first()
@@ -202,6 +203,12 @@ def end_subscription(*, subscription_id: int, actor: str) -> bool:
             curated.count_here(row.pool_id)
         audit.record("pools.subscription.ended", actor=actor, subject=f"subscription:{row.pk}")
     return True
+
+
+def end_idle() -> int:
+    """End every closing subscription of the tenant that holds nothing any more. Returns how many."""
+    idle = Subscription.objects.filter(status=Status.CLOSING, reserved=0, exposure=0)
+    return sum(end_subscription(subscription_id=pk, actor="system") for pk in idle.values_list("pk", flat=True))
 
 
 def subscription(*, subscription_id: int, user_id: UUID) -> SubscriptionRef:

@@ -13,6 +13,7 @@ from obscura.core.audit.models import Entry
 from obscura.core.errors import NotFound
 from pools import services as pools
 from pools.models import Subscription
+from pools.tasks import end
 from tenants import services as tenants
 from tenants.scope import entered
 from tests.pools.conftest import ACTOR, TERMS
@@ -213,6 +214,22 @@ def test_it_does_not_end_while_it_holds_something(ben, follow):
     assert pools.end_subscription(subscription_id=made.id, actor=ACTOR) is False
     assert pools.subscriptions_of(ben.pk) == []
     assert [one.status for one in pools.subscriptions_of(ben.pk, ended=True)] == ["ended"]
+
+
+def test_what_is_stopped_with_nothing_open_ends_at_once_and_with_the_sweep(ben, follow, account_of):
+    account = account_of(ben)
+    first, second = follow(account_id=account), follow()
+    for one in (first, second):
+        pools.stop_subscription(subscription_id=one.id, user_id=ben.pk, actor=ACTOR)
+    Subscription.objects.filter(pk=second.id).update(reserved=Decimal("0.000000000000000001"))
+
+    end(subscription_id=first.id)
+    assert pools.end_idle() == 0
+
+    assert [(one.id, one.status) for one in pools.subscriptions_of(ben.pk)] == [(second.id, "closing")]
+    assert follow(account_id=account).status == "active"
+    Subscription.objects.filter(pk=second.id).update(reserved=0)
+    assert pools.end_idle() == 1
 
 
 def test_todays_result_is_todays_alone(ben, follow):
