@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from django.urls import resolve
 
 BASE = Path(__file__).resolve().parents[2]
 PAGES = [BASE / "README.md", BASE / "CONTRIBUTING.md", *sorted((BASE / "docs").rglob("*.md"))]
@@ -119,6 +121,14 @@ def test_every_setting_is_read_somewhere(page):
     text = "\n".join(file.read_text() for package in PACKAGES for file in (BASE / package).rglob("*.py"))
 
     assert [name for name in set(_SETTING.findall(page.read_text())) if name not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_address_answers(page):
+    addresses = [found[1] for span in spans(page) if (found := re.fullmatch(r"(?:[A-Z]+ )?(/[\w/{}-]+)", span))]
+
+    for address in addresses:
+        assert resolve(address.replace("{id}", str(UUID(int=0))), urlconf="obscura.urls")
 
 
 def test_decisions_are_numbered_without_a_gap_and_have_their_three_parts():
