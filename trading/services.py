@@ -10,14 +10,23 @@ from trading.reads import (
     copy_counts,
     open_holdings_of,
 )
+from trading.signals.intake import SignalReceipt, take_signal, take_signals
+from trading.signals.request import SignalRequest
+from trading.signals.status import SignalStatus, signal_status
 
 __all__ = [
     "CopyCounts",
     "CopyPage",
     "OpenHolding",
     "PageUnknown",
+    "SignalReceipt",
+    "SignalRequest",
+    "SignalStatus",
     "copies_of",
     "copies_page",
     "copy_counts",
     "open_holdings_of",
+    "signal_status",
+    "take_signal",
+    "take_signals",
 ]

@@ -19,8 +19,12 @@ from trading.conductor.plan import plan as plan_pool
 from trading.execution import db, reconcile
 from trading.execution import execute as execution
 from trading.execution.lane import lane
+from trading.sentinel import ingest
+from trading.signals import tasks as signal_tasks
 
 _logger = log.get("trading")
+
+relay, group = signal_tasks.relay, signal_tasks.group
 
 
 class TradesUnknown(Unavailable):
@@ -52,7 +56,7 @@ def fetch_trades(*, signal_id: int, orders: list[int]) -> None:
 def sweep_all() -> None:
     """Look after unfinished signals of every tenant."""
     for tenant in tenants.scope.each(reason="copy sweep"):
-        counts = reconcile.sweep(schema=tenant.schema_name)
+        counts = {"grouped": ingest.sweep(), **reconcile.sweep(schema=tenant.schema_name)}
         if any(counts.values()):
             _logger.info("sweep", schema=tenant.schema_name, **counts)
 
