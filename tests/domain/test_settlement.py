@@ -23,11 +23,11 @@ def done(qty: str | Decimal, worth: str | Decimal, *, base_fee: str = "0", quote
 
 
 def opened(position: Position, side: str, progress: Progress) -> Settled:
-    return settle(position=position, effect="open", side=side, progress=progress, final=False)
+    return settle(position=position, effect="open", side=side, progress=progress)
 
 
-def closed(position: Position, side: str, progress: Progress, *, final: bool = False) -> Settled:
-    return settle(position=position, effect="close", side=side, progress=progress, final=final)
+def closed(position: Position, side: str, progress: Progress, *, dust: str = "0") -> Settled:
+    return settle(position=position, effect="close", side=side, progress=progress, dust=D(dust))
 
 
 def test_bens_open_holds_what_the_venue_left_him_of_it():
@@ -51,9 +51,19 @@ def test_a_short_gains_when_it_is_bought_back_for_less():
 
 
 def test_dust_that_no_order_can_sell_is_written_off_with_the_last_close():
-    after = closed(Position(D("0.4995"), D(25_000), 1), "sell", done("0.499", "24950"), final=True)
+    after = closed(Position(D("0.4995"), D(25_000), 1), "sell", done("0.499", "24950"), dust="0.001")
 
     assert after == Settled(FLAT, D(-25_000), D(-50))
+
+
+def test_what_was_opened_while_the_last_close_was_on_its_way_is_kept():
+    after = closed(Position(D(2), D(210), 1), "sell", done("1", "120"), dust="0.001")
+
+    assert after == Settled(Position(D(1), D(105), 1), D(-105), D(15))
+
+
+def test_a_rest_of_a_whole_step_is_not_dust():
+    assert closed(Position(D("1.001"), D(100), 1), "sell", done("1", "120"), dust="0.001").position.qty == D("0.001")
 
 
 def test_a_close_of_what_is_not_recorded_costs_its_fee_alone():
@@ -153,7 +163,7 @@ def test_whatever_was_opened_and_closed_on_the_way_nothing_is_left_in_the_end(op
         after = closed(position, other, done(part, part * price))
         position, exposure, realised = after.position, exposure + after.exposure, realised + after.realised
         held -= part
-    after = closed(position, other, done(held, held * 100), final=True)
+    after = closed(position, other, done(held, held * 100), dust="0.00001")
 
     assert after.position == Position(D(0), D(0), leverage)
     assert exposure + after.exposure == 0
@@ -166,7 +176,7 @@ def _all(fills: list[tuple[Decimal, Decimal]], position: Position, effect: str, 
     for end in [*sorted(cut for cut in cuts if cut < len(fills)), len(fills)]:
         part = fills[start:end]
         told = done(sum((qty for qty, _ in part), D(0)), sum((qty * price for qty, price in part), D(0)))
-        after = settle(position=position, effect=effect, side=side, progress=told, final=False)
+        after = settle(position=position, effect=effect, side=side, progress=told)
         with localcontext(prec=60):
             position, exposure, realised = after.position, exposure + after.exposure, realised + after.realised
         start = end

@@ -35,16 +35,16 @@ class Settled(NamedTuple):
     realised: Decimal
 
 
-def settle(*, position: Position, effect: str, side: str, progress: Progress, final: bool) -> Settled:
+def settle(*, position: Position, effect: str, side: str, progress: Progress, dust: Decimal = ZERO) -> Settled:
     """Apply new fills to a holding.
 
-    :param final: the lead closed all of its own and this order is filled: what remains is dust below the venue's step
-        and is written off against the result
+    :param dust: where the lead closed all of its own and this order is filled, the venue's step: a rest below it no
+        order can sell, and it is written off against the result. Any other rest is an open's that came in between.
     """
     with localcontext(prec=60):  # room for any product of two stored numbers
         if effect == "open":
             return _open(position, side, progress)
-        return _close(position, side, progress, final)
+        return _close(position, side, progress, dust)
 
 
 def _open(position: Position, side: str, progress: Progress) -> Settled:
@@ -61,24 +61,24 @@ def _against(position: Position, side: str, progress: Progress) -> Settled:
     """An open that overtook the close before it: the venue nets the two, and so does the record."""
     whole = abs(position.qty)
     if progress.qty <= whole:
-        return _close(position, side, progress, final=False)
+        return _close(position, side, progress, ZERO)
     first = (progress.worth * whole / progress.qty).quantize(_EXACT, ROUND_DOWN)
-    closed = _close(position, side, Progress(whole, first, ZERO, progress.quote_fee), final=False)
+    closed = _close(position, side, Progress(whole, first, ZERO, progress.quote_fee), ZERO)
     rest = Progress(progress.qty - whole, progress.worth - first, progress.base_fee, ZERO)
     opened = _open(closed.position, side, rest)
     return Settled(opened.position, closed.exposure + opened.exposure, closed.realised + opened.realised)
 
 
-def _close(position: Position, side: str, progress: Progress, final: bool) -> Settled:
+def _close(position: Position, side: str, progress: Progress, dust: Decimal) -> Settled:
     whole = abs(position.qty)
     if not whole:
         # Closed beyond what is recorded (a late truth): the money moved, so the result says it.
         return Settled(position, ZERO, -progress.quote_fee)
-    if final or progress.qty >= whole:
+    left = whole - progress.qty
+    if left <= 0 or left < dust:
         out, rest = position.cost, Position(ZERO, ZERO, position.leverage)
     else:
         out = (position.cost * progress.qty / whole).quantize(_EXACT, ROUND_DOWN)
-        left = whole - progress.qty
         rest = Position(left if position.qty > 0 else -left, position.cost - out, position.leverage)
     gain = progress.worth - out if side == "sell" else out - progress.worth
     freed = _margin(position.cost, position.leverage) - _margin(rest.cost, position.leverage)

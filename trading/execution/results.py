@@ -24,6 +24,7 @@ from trading.domain.order_state import TERMINAL, TRANSITIONS, Status
 from trading.domain.settlement import Position, Progress, settle
 from trading.execution import arrays, db, store
 from trading.execution.store import SignalRow
+from trading.market import cache
 from trading.venues.binance import Report, Trade
 
 _logger = log.get("results")
@@ -226,7 +227,7 @@ def _settle(
                 effect=signal.effect,
                 side=signal.side,
                 progress=Progress(qty, worth, base_fee, quote_fee),
-                final=signal.effect == "close" and change.to is Status.FILLED and Decimal(str(signal.fraction)) >= 1,
+                dust=_dust(signal, row.environment) if change.to is Status.FILLED else ZERO,
             )
             exposure, realised = after.exposure, after.realised
             opened, closed = int(ended and signal.effect == "open"), int(ended and signal.effect == "close")
@@ -240,6 +241,15 @@ def _settle(
         cursor.execute(db.sql(store.WRITE_HOLDINGS, schema), columns)
     pools.followers.settle(cursor, schema=schema, changes=settlements, today=now.date())
     return waiting
+
+
+def _dust(signal: SignalRow, environment: str) -> Decimal:
+    """The size below which what the lead's last close leaves is written off."""
+    if signal.effect != "close" or Decimal(str(signal.fraction)) < 1:
+        return ZERO
+    where = {"exchange": signal.exchange, "market": signal.market, "symbol": signal.symbol}
+    rules = cache.rules(environment=environment, **where)
+    return ZERO if rules is None else rules.step
 
 
 def _nudge(
