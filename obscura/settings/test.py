@@ -18,6 +18,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_AUTOREFRESH = True
+WHITENOISE_USE_FINDERS = True  # what was built, without collecting it first
 DATABASES["default"]["TEST"] = {"NAME": "obscura_test"}
 OFFICE_HOST = "office.testserver"
 
