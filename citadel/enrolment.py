@@ -127,7 +127,8 @@ def _enveloped(account: ExchangeAccount) -> bool:
     credential = Credential.objects.get(account=account)
     if credential.envelopes:
         return True
-    if credential.sealed is None:
+    if credential.sealed is None:  # nothing of it is left; whoever erased it has usually said so by the status
+        conclude(account, Verdict(Finding.BAD, _UNSEALABLE), was=Status.PENDING, actor=SYSTEM)
         return False
     signer = SignerClient(run_dir=settings.RUN_DIR)
     try:

@@ -12,6 +12,7 @@ from citadel.client import SignerRefused, SignerUnavailable
 from citadel.domain import permissions
 from citadel.intake.models import IntakeKey
 from citadel.models import Credential, ExchangeAccount
+from citadel.tasks import check_all, publish_intake_key
 from citadel.tasks import enrol as enrol_task
 from citadel.tasks import forget as forget_task
 from obscura.core.audit.models import Entry
@@ -294,3 +295,67 @@ def test_the_processes_were_not_told_apart_by_their_arguments(vault):
     told = subprocess.check_output(["ps", "-o", "args=", "-p", str(vault.signer.pid)], text=True)
 
     assert person(1).secret not in told
+
+
+def test_the_daily_check_walks_all_tenants_and_goes_on_after_one_that_cannot_be_asked(
+    ben, beta, cast, connect, binance
+):
+    first = connect(ben)
+    citadel.enrol(account_id=first.id)
+    with entered(beta):
+        cleo = cast.cleo()
+        second = connect(cleo, keys=CLEO)
+        citadel.enrol(account_id=second.id)
+    before = told(first.id, ben).checked_at
+    binance.restrictions = (503, {})
+
+    check_all()
+    assert told(first.id, ben).checked_at == before
+
+    binance.restrictions = (200, {**RESTRICTIONS, "enableWithdrawals": True})
+    check_all()
+    assert told(first.id, ben).status == "refused"
+    with entered(beta):
+        assert told(second.id, cleo).status == "refused"
+
+
+def test_the_beat_publishes_the_intake_key_and_bears_a_signer_that_is_away(vault, alpha, settings, tmp_path):
+    IntakeKey.objects.all().delete()
+    publish_intake_key()
+    assert IntakeKey.objects.count() == 1
+
+    settings.RUN_DIR = str(tmp_path)
+    publish_intake_key()
+    assert IntakeKey.objects.count() == 1
+
+
+def test_the_command_publishes_the_intake_key_and_says_what_to_do_without_a_signer(vault, alpha, settings, tmp_path):
+    from django.core.management import CommandError, call_command
+
+    told_by: list[str] = []
+    call_command("publish_intake_key", stdout=type("Out", (), {"write": lambda _, text: told_by.append(text)})())
+    assert IntakeKey.objects.get().kid in told_by[0]
+
+    settings.RUN_DIR = str(tmp_path)
+    with pytest.raises(CommandError, match="OBSCURA_RUN"):
+        call_command("publish_intake_key")
+
+
+def test_a_credential_of_which_nothing_is_left_is_refused(ben, connect):
+    made = connect(ben)
+    Credential.objects.update(sealed=None)
+
+    citadel.enrol(account_id=made.id)
+
+    assert told(made.id, ben).status == "refused"
+
+
+def test_envelopes_that_do_not_open_are_no_verdict(ben, connect):
+    made = connect(ben)
+    citadel.enrol(account_id=made.id)
+    Credential.objects.update(envelopes={"apiKey": "nil:v1:AAAA", "secret": "nil:v1:AAAA"})
+
+    with pytest.raises(citadel.VenueAway):
+        citadel.check_account(account_id=made.id, user_id=ben.pk, actor="test")
+
+    assert told(made.id, ben).status == "active"

@@ -8,10 +8,11 @@ from uuid import uuid4
 import pytest
 
 from obscura.core.audit.models import Entry
+from obscura.core.nudge.models import Nudge
 from pools import services as pools
 from pools.curated.models import CuratedFollowing, CuratedPool
 from pools.models import Pool, Subscription
-from pools.tasks import place_curated, sweep
+from pools.tasks import place_curated, sweep, sync_curated
 from tenants import services as tenants
 from tenants.models import Tenant
 from tenants.scope import PUBLIC, entered
@@ -202,8 +203,6 @@ def test_a_tenant_opened_later_gets_what_is_published(committed, zero, alpha, ca
 
     made = tenants.open_tenant(name="Gamma", slug="gamma", kind="partner", hosts=["gamma.testserver"], actor=ACTOR)
 
-    from obscura.core.nudge.models import Nudge
-
     [promise] = Nudge.objects.filter(task="pools.place_curated")
     assert promise.tenant == made.schema
     with entered(made.schema):
@@ -215,7 +214,6 @@ def test_a_tenant_opened_later_gets_what_is_published(committed, zero, alpha, ca
 
 def test_a_revoked_account_leads_to_a_nudge_that_pauses(committed, alpha, cast, pool_of, account_of):
     from citadel import services as citadel
-    from obscura.core.nudge.models import Nudge
     from pools.tasks import pause_account
 
     ben = cast.ben()
@@ -227,3 +225,46 @@ def test_a_revoked_account_leads_to_a_nudge_that_pauses(committed, alpha, cast, 
     [promise] = Nudge.objects.filter(task="pools.pause_account")
     pause_account(nudge=promise.pk, **promise.ids)
     assert Subscription.objects.get().status == "paused"
+
+
+def test_a_curated_pool_that_is_not_published_is_followed_at_tenant_zero_alone(zero, cast, pool_of, account_of):
+    pool, ben = pool_of(cast.ada(), kind="curated"), cast.ben()
+
+    made = pools.subscribe(user_id=ben.pk, pool_id=pool.id, account_id=account_of(ben), terms=TERMS, actor=ACTOR)
+
+    assert made.status == "active"
+    assert followings() == {}
+    assert pools.relay_targets(pool.id) == []
+
+
+def test_a_pool_withdrawn_before_a_tenant_offers_curated_pools_never_appears_there(zero, alpha, cast, pool_of):
+    with entered(PUBLIC):
+        Tenant.objects.filter(pk=alpha.pk).update(offers_curated=False)
+    pool = pool_of(cast.ada(), kind="curated")
+    pools.publish_curated(pool_id=pool.id, actor=ACTOR)
+
+    with entered(alpha):
+        assert Pool.objects.exists() is False
+
+
+def test_without_a_tenant_zero_nothing_is_curated(alpha):
+    with entered(PUBLIC):
+        Tenant.objects.filter(kind="zero").update(kind="partner")
+
+    assert pools.sync_curated() == 0
+    for ask in (pools.unpublished, lambda: pools.publish_curated(pool_id=uuid4(), actor=ACTOR)):
+        with pytest.raises(pools.NoTenantZero):
+            ask()
+
+
+def test_pausing_the_origin_promises_to_tell_the_others(committed, zero, alpha, cast, pool_of):
+    pool = pool_of(cast.ada(), kind="curated")
+    pools.publish_curated(pool_id=pool.id, actor=ACTOR)
+    Nudge.objects.all().delete()
+
+    pools.pause_pool(pool_id=pool.id, actor=ACTOR)
+
+    [promise] = Nudge.objects.filter(task="pools.sync_curated")
+    sync_curated(nudge=promise.pk)
+    with entered(alpha):
+        assert pools.pool_of(pool_id=pool.id).status == "paused"

@@ -192,3 +192,61 @@ def test_changing_a_pools_traders_replaces_all_of_them(alpha):
     assert (changed.slots, changed.description) == (5, "Slower.")
     with pytest.raises(pools.PoolInvalid):
         pools.change_pool(pool_id=pool.id, traders=[(eve.id, Decimal(1)), (eve.id, Decimal(1))], actor=ACTOR)
+
+
+def test_the_kind_decides_whether_there_is_an_owner(alpha, cast):
+    for wrong in ({"kind": "house"}, {"kind": "custom"}, {"kind": "partner", "owner_id": cast.ben().pk}):
+        with pytest.raises(pools.PoolInvalid):
+            pools.create_pool(name="Kestrel", actor=ACTOR, **wrong)
+    with pytest.raises(NotFound):
+        pools.create_pool(kind="custom", name="Kestrel", owner_id=uuid4(), actor=ACTOR)
+
+    assert pools.pools_of() == []
+
+
+def test_a_trader_is_added_with_a_weight_and_then_another(alpha):
+    trader = pools.create_trader(name="Ada", reference_capital_usd=Decimal(1), actor=ACTOR)
+    pool = pools.create_pool(kind="partner", name="Kestrel", actor=ACTOR)
+
+    for weight in (Decimal(1), Decimal("0.25")):
+        pools.add_trader(pool_id=pool.id, trader_id=trader.id, weight=weight, actor=ACTOR)
+
+    assert pools.pool_terms(pool.id).traders == (pools.Lead(pool.id, trader.id, Decimal("0.25")),)
+    with pytest.raises(NotFound):
+        pools.add_trader(pool_id=pool.id, trader_id=uuid4())
+
+
+def test_pools_are_walked_in_the_order_they_were_made(alpha, cast):
+    made = [pools.create_pool(kind="partner", name=f"Pool {number}", actor=ACTOR).id for number in range(3)]
+    pools.create_pool(kind="custom", name="Mine", owner_id=cast.ben().pk, actor=ACTOR)
+
+    first = pools.pools_of(kinds=["partner"], limit=2)
+    rest = pools.pools_of(kinds=["partner"], after=first[-1].id, limit=2)
+
+    assert [pool.id for pool in [*first, *rest]] == made
+    assert pools.pools_of(kinds=["curated"]) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": " "},
+        {"name": "a\x00"},
+        {"reference_capital_usd": Decimal(0)},
+        {"reference_capital_usd": Decimal("Infinity")},
+    ],
+)
+def test_what_a_trader_cannot_be(alpha, wrong):
+    with pytest.raises(pools.TraderInvalid):
+        pools.create_trader(**{"name": "Ada", "reference_capital_usd": Decimal(1), "actor": ACTOR, **wrong})
+
+    assert pools.traders_of() == []
+
+
+def test_a_trader_has_a_user_who_exists_and_an_account_that_was_not_taken_back(alpha, cast, account_of):
+    with pytest.raises(NotFound):
+        pools.create_trader(name="Ada", user_id=uuid4(), reference_capital_usd=Decimal(1), actor=ACTOR)
+    with pytest.raises(NotFound):
+        pools.create_trader(name="Ada", account_id=account_of(cast.ada(), status="revoked"), actor=ACTOR)
+
+    assert pools.traders_of() == []

@@ -11,6 +11,7 @@ import pytest
 from obscura.core import clock
 from obscura.core.audit.models import Entry
 from obscura.core.errors import NotFound
+from obscura.core.nudge.models import Nudge
 from pools import services as pools
 from pools.models import Subscription
 from pools.tasks import end
@@ -259,3 +260,36 @@ def test_an_account_that_is_revoked_pauses_what_copies_on_it(ben, follow, accoun
     }
     with pytest.raises(pools.AccountUnfit):
         pools.resume_subscription(subscription_id=first.id, user_id=ben.pk, actor=ACTOR)
+
+
+def test_a_subscription_that_ended_may_be_stopped_again_and_is_found_by_its_pool(ben, pool, follow):
+    made = follow()
+    pools.stop_subscription(subscription_id=made.id, user_id=ben.pk, actor=ACTOR)
+    pools.end_subscription(subscription_id=made.id, actor=ACTOR)
+
+    assert pools.stop_subscription(subscription_id=made.id, user_id=ben.pk, actor=ACTOR).status == "ended"
+    assert [one.id for one in pools.subscriptions_of(ben.pk, pool_id=pool.id, ended=True)] == [made.id]
+    assert pools.subscriptions_of(ben.pk, pool_id=uuid4(), ended=True) == []
+
+
+def test_stopping_promises_to_end(committed, ben, follow):
+    made = follow()
+
+    pools.stop_subscription(subscription_id=made.id, user_id=ben.pk, actor=ACTOR)
+
+    [promise] = Nudge.objects.filter(task="pools.end")
+    end(nudge=promise.pk, **promise.ids)
+    assert pools.subscription(subscription_id=made.id, user_id=ben.pk).status == "ended"
+
+
+def test_the_owner_of_a_custom_pool_follows_it_himself(alpha, cast, ben, follow):
+    trader = pools.create_trader(name="Eve", reference_capital_usd=Decimal(1000), actor=ACTOR)
+    mine = pools.create_pool(
+        kind="custom", name="Mine", owner_id=ben.pk, traders=[(trader.id, Decimal(1))], actor=ACTOR
+    )
+
+    with pytest.raises(pools.PoolNotOpen):
+        follow(pool_id=mine.id)
+    pools.activate_pool(pool_id=mine.id, user_id=ben.pk, actor=ACTOR)
+
+    assert follow(pool_id=mine.id).pool_name == "Mine"
