@@ -85,7 +85,7 @@ def test_a_sentinel_that_is_killed_while_the_lead_trades_knows_everything_afterw
     assert "Traceback" not in house.log()
 
 
-def test_the_safety_net_finds_what_a_stream_never_told(house: House) -> None:
+def test_what_a_frozen_stream_never_told_is_found_and_so_is_what_passed_without_a_signer(house: House) -> None:
     house.start(OBSCURA_STREAM_PING_MS="60000", OBSCURA_STREAM_POLL_S="0.3")
     house.trade("usdm", "buy", "0.010")
     house.agree()
@@ -96,3 +96,20 @@ def test_the_safety_net_finds_what_a_stream_never_told(house: House) -> None:
     house.agree()
     assert LeadFill.objects.get(side="sell").backfilled
     house.until(lambda: Signal.objects.filter(effect="close", fraction=1).exists(), "the close is copied")
+
+    # The signer is killed, and the stream is lost before it comes back.
+    assert house.vault.signer
+    house.vault.signer.kill()
+    house.vault.signer.wait(5)
+    house.trade("usdm", "buy", "0.010")
+    house.venue.control("POST", "/faults", {"drop_streams": True})
+    house.trade("usdm", "buy", "0.020")
+    house.trade("spot", "buy", "0.020")
+
+    house.vault.start_signer()
+
+    house.agree()
+    house.until(lambda: house.live() == {"spot", "usdm"}, "the streams are live again")
+    house.trade("usdm", "sell", "0.030")
+    house.agree()
+    assert "Traceback" not in house.log()

@@ -103,7 +103,7 @@ class Supervisor:
             states = [watcher.state for watcher, _ in self.running.values()]
             live = sum(one.state == "live" for one in states)
             await asyncio.to_thread(_publish, states, gone, live)
-            await asyncio.sleep(alive.INTERVAL_S)
+            await asyncio.sleep(min(alive.INTERVAL_S, self.options.look_s))
 
     async def _end(self) -> None:
         for _, task in self.running.values():

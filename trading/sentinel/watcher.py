@@ -96,8 +96,6 @@ class Watcher:
                 reason = getattr(error, "code", "") or type(error).__name__
                 self._logger.warning("stream.lost", reason=reason)
                 self.state.turn("waiting", reason)
-                if isinstance(error, SignerRefused):
-                    await self._open_at_signer()
             failures = 0 if time.monotonic() - began > self.desk.options.calm_s else failures + 1
             pause = min(self.desk.options.longest_pause_s, 0.05 * 2 ** min(failures, 10))
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
@@ -141,7 +139,7 @@ class Watcher:
         account = self.account_id.bytes
         try:
             keys = self.desk.decoys.credentials(account, exchange=self.lead.exchange)
-        except SignerRefused:
+        except SignerRefused:  # a signer that was started since has nothing open
             await self._open_at_signer()
             keys = self.desk.decoys.credentials(account, exchange=self.lead.exchange)
         exchange = await self.desk.sessions.account(

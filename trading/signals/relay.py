@@ -55,7 +55,8 @@ def promise(*, pool_id: UUID, external_id: str, priority: int = priorities.NORMA
 
 
 def _is_zero(schema: str) -> bool:
-    kind = getattr(connection.tenant, "kind", None)  # a context may have been entered by name alone
+    present: object = connection.tenant  # type: ignore[attr-defined]
+    kind = getattr(present, "kind", None)  # a context may have been entered by name alone
     if kind is None and schema != PUBLIC:
         kind = tenants.tenant_by_schema(schema).kind
     return bool(kind == Tenant.Kind.ZERO)
