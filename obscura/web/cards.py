@@ -68,7 +68,7 @@ def subscription_card(
 def holding_line(held: OpenHolding) -> dict[str, Any]:
     """Something open for templates/subscriptions/_card.html."""
     return {
-        "symbol": pair(held.symbol, held.market),
+        "symbol": pair(held.symbol) + (" perp" if held.market == "usdm" else ""),
         "short": held.qty < 0,
         "qty": abs(held.qty),
         "cost": abs(held.cost),
@@ -82,7 +82,8 @@ def copy_row(row: Mapping[str, Any], pool_names: Mapping[str, str]) -> dict[str,
         "cursor": row["cursor"],
         "at": datetime.fromisoformat(row["at"]),
         "pool_name": pool_names.get(row["pool"], ""),
-        "symbol": pair(row["symbol"], row["market"]),
+        "symbol": pair(row["symbol"]),
+        "perpetual": row["market"] == "usdm",
         "side": row["side"],
         "closes": row["effect"] == "close",
         "size": _number(row["usd"]),
@@ -94,11 +95,10 @@ def copy_row(row: Mapping[str, Any], pool_names: Mapping[str, str]) -> dict[str,
     }
 
 
-def pair(symbol: str, market: str) -> str:
-    """A venue's symbol as people write it: "BTC/USDT", "BTC/USDT perp"."""
+def pair(symbol: str) -> str:
+    """A venue's symbol as people write it: "BTC/USDT"."""
     quote = next((one for one in QUOTES if symbol.endswith(one) and symbol != one), "")
-    text = f"{symbol.removesuffix(quote)}/{quote}" if quote else symbol
-    return f"{text} perp" if market == "usdm" else text
+    return f"{symbol.removesuffix(quote)}/{quote}" if quote else symbol
 
 
 def newest(rows: Iterable[Mapping[str, Any]]) -> int:

@@ -61,6 +61,13 @@ def test_a_price_keeps_its_digits_and_has_two_places_at_least(value, text):
     assert figures.price(Decimal(value)) == text
 
 
+def test_an_average_is_read_with_the_places_of_the_price_beside_it():
+    assert figures.price_like(Decimal("61825.25671234"), Decimal("61837.87")) == "61,825.26"
+    assert figures.price_like(Decimal("0.0000123456"), Decimal("0.0000123")) == "0.0000123"
+    assert figures.price_like(Decimal("61825.25"), None) == "61,825.25"
+    assert figures.price_like(None, Decimal(1)) == "–"
+
+
 def test_a_float_is_no_figure():
     with pytest.raises(TypeError):
         figures.usd(0.1)

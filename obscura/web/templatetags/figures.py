@@ -75,6 +75,15 @@ def price(value: object) -> str:
 
 
 @register.filter
+def price_like(value: object, other: object) -> str:
+    """A price with as many places as another one has, since an average has more than anybody reads."""
+    figure, model = exact(value), exact(other)
+    if figure is None or model is None:
+        return price(figure)
+    return plain(figure, max(len(plain(model).partition(".")[2]), 2))
+
+
+@register.filter
 def difference(mine: object, theirs: object) -> Decimal | None:
     """How many percent my price lies above theirs; None when either is not known."""
     own, other = exact(mine), exact(theirs)
