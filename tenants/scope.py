@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from django.conf import settings
-
 from obscura.core import log
 from obscura.core.db.session import connection
 
@@ -76,8 +74,3 @@ def cache_key(key: str, key_prefix: str, version: int) -> str:
 def reverse_cache_key(key: str) -> str:
     """The key as its caller wrote it."""
     return key.split(":", 3)[3]
-
-
-def is_template(schema: str) -> bool:
-    """Whether this is the schema that new tenants are copied from."""
-    return schema == settings.TEMPLATE_SCHEMA

@@ -13,13 +13,28 @@ from django.http import HttpRequest, HttpResponse
 from unfold.sites import UnfoldAdminSite
 
 from obscura.apps import OURS
+from obscura.core.http import errors
+from obscura.core.http.throttling import address
+from obscura.core.ratelimit import Rate, take
+from tenants.access.forms import StaffEntrance
+from tenants.scope import current
 
 # Its scripts evaluate expressions and write inline styles. Nothing else may, so these pages alone are relaxed.
 _relaxed = csp_update({"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE], "img-src": ["blob:"]})
 
 
+SIGN_INS = Rate(limit=5, seconds=60)
+
+
+def _may_try(request: HttpRequest) -> bool:
+    bucket = f"staff:{current()}:{address(request)}"
+    return take(bucket, rate=SIGN_INS, without_redis=False).allowed
+
+
 class _Site(UnfoldAdminSite):  # type: ignore[misc]
     enable_nav_sidebar = True
+    login_form = StaffEntrance
+    login_template = "admin/obscura/login.html"
 
     def __init__(self, name: str, hook: str) -> None:
         super().__init__(name)
@@ -46,6 +61,8 @@ class _Site(UnfoldAdminSite):  # type: ignore[misc]
         return _relaxed(super().admin_view(view, cacheable))
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if request.method == "POST" and not _may_try(request):
+            return errors.answer(request, errors.TooManyRequests())
         answered: Any = _relaxed(super().login)
         return answered(request, extra_context)  # type: ignore[no-any-return]
 

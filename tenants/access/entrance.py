@@ -53,12 +53,13 @@ def admit(request: HttpRequest, *, email: str, password: str, code: str = "") ->
         if address is not None:
             email_verification.send_verification_email_to_address(request, address)
         raise EmailUnconfirmed
-    if mfa_adapter().is_mfa_enabled(user) and not _code_fits(user, code):
+    if mfa_adapter().is_mfa_enabled(user) and not code_fits(user, code):
         raise CodeWanted
     return user
 
 
-def _code_fits(user: Any, code: str) -> bool:
+def code_fits(user: Any, code: str) -> bool:
+    """Whether this is the present code of one of a person's second factors, or a recovery code, which it uses up."""
     kinds = [Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES]
     factors = Authenticator.objects.filter(user=user, type__in=kinds) if code else []
     for factor in factors:
