@@ -181,3 +181,24 @@ def test_audit_rows_cannot_be_touched(office):
     assert office.get(f"/audit/entry/{entry.pk}/change/").status_code == 200
     assert office.post(f"/audit/entry/{entry.pk}/change/", {"actor": "other"}).status_code == 403
     assert office.post(f"/audit/entry/{entry.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_staff_with_a_second_factor_need_it_here_too(redis_db, alpha, cast, client_at):
+    from allauth.mfa.totp.internal import auth as totp
+
+    stella, secret = cast.staff(at=alpha), totp.generate_totp_secret()
+    totp.TOTP.activate(stella, secret)
+    code = totp.format_hotp_value(totp.hotp_value(secret, next(totp.yield_hotp_counters_from_time())))
+    form = {"username": "stella@example.com", "password": PASSWORD, "next": "/admin/"}
+
+    assert 'form="login-form"' in client_at(A).get("/admin/login/").text
+    assert client_at(A).post("/admin/login/", form).status_code == 200
+    assert client_at(A).post("/admin/login/", {**form, "code": "000000"}).status_code == 200
+    assert client_at(A).post("/admin/login/", {**form, "code": code}).status_code == 302
+
+
+def test_the_sixth_try_to_sign_in_within_a_minute_waits(alpha, cast, client_at):
+    cast.staff(at=alpha)
+    form = {"username": "stella@example.com", "password": "wrong", "next": "/admin/"}
+
+    assert [client_at(A).post("/admin/login/", form).status_code for _ in range(6)] == [200] * 5 + [429]

@@ -18,15 +18,16 @@ LEAKS = {
 
 
 def test_the_stock_engine_leaks():
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.tenants.stock_engine"}
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.tenants.stock_engine", "COLUMNS": "250"}
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "OBSCURA_TEST_REDIS", "PYTEST_ADDOPTS"):
         environment.pop(name, None)
-    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider", "--tb=no", "-rf"]
-    command += ["--ds=tests.tenants.stock_engine", "tests/tenants/test_isolation.py"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider", "--tb=line", "-rf"]
+    command += ["--ds=tests.tenants.stock_engine"]
+    command += [f"tests/tenants/test_isolation.py::{name}" for name in sorted(LEAKS)]
 
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
 
-    failed = set(re.findall(r"FAILED \S+::(\w+)", done.stdout))
-    assert failed >= LEAKS, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    failed = set(re.findall(r"FAILED \S+::(\w+) - AssertionError", done.stdout))
+    assert failed == LEAKS, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
