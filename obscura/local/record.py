@@ -52,11 +52,16 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A run, and what its figures are made of."""
+    """A run, and what its figures are made of.
+
+    :param copies: of each order of a lead, in the order in which they were placed
+    :param known: when the last result of a lead's order was written down, by the order's time (epoch microseconds)
+    """
 
     run: Run
     copies: Sequence[Copies]
     tenants: int
+    known: Mapping[int, int]
 
 
 def trades_of(account: UUID, market: str, symbol: str, answer: Mapping[str, Any]) -> list[LeadTrade]:
@@ -81,6 +86,7 @@ def read(*, window: Window, control: Control) -> Record:
     denials: list[DenialRow] = []
     told: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
     followers: dict[str, dict[str, frozenset[int]]] = {}
+    done: dict[str, datetime | None] = {}
     for tenant in tenants.each(reason="record of a run"):
         schema = str(tenant.schema_name)
         followers[schema] = _followers()
@@ -91,6 +97,7 @@ def read(*, window: Window, control: Control) -> Record:
             told[(str(signal.pool_id), signal.external_id)].append((schema, signal.id))
         ids = [signal.id for signal in here]
         orders += _orders(schema, ids)
+        done |= dict(Order.objects.filter(signal_id__in=ids).values_list("client_id", "done_at"))
         denials += [
             DenialRow(schema, *row)
             for row in Denial.objects.filter(signal_id__in=ids).values_list("signal_id", "subscription_id")
@@ -106,34 +113,40 @@ def read(*, window: Window, control: Control) -> Record:
         lead_fills=fills,
         unused_fills=unused,
     )
-    return Record(run, _copies(rows, window, causes, told, orders, found), len(followers))
+    copies, known = _copies(rows, window, causes, told, orders, found, done)
+    return Record(run, copies, len(followers), known)
 
 
-def settled(*, window: Window) -> bool:
-    """Whether the run has come to its end: every lead trade is recorded and used, every signal done."""
+def unsettled(*, window: Window) -> str:
+    """What a run still waits for, in words; empty when every lead trade is recorded and used and every signal done."""
     fills, unused, _ = _lead_fills(window)
-    if unused or set(window.trades) - set(fills):
-        return False
-    for _ in tenants.each(reason="has the run settled"):
-        if Signal.objects.filter(received_at__gte=window.since).exclude(state="done").exists():
-            return False
-        if Order.objects.filter(created_at__gte=window.since, status__in=_UNDECIDED).exists():
-            return False
+    if missing := set(window.trades) - set(fills):
+        return f"{len(missing)} of {len(window.trades)} lead trades are not recorded"
+    if unused:
+        return f"{unused} lead fills are not signals yet"
+    for tenant in tenants.each(reason="has the run settled"):
+        if count := Signal.objects.filter(received_at__gte=window.since).exclude(state="done").count():
+            return f"{count} signals of {tenant.schema_name} are not done"
+        if count := Order.objects.filter(created_at__gte=window.since, status__in=_UNDECIDED).count():
+            return f"{count} orders of {tenant.schema_name} are undecided"
     with connection.cursor() as cursor:
-        cursor.execute("select count(*) from public.nudge_nudge where not dead and task like 'trading.%%'")
-        return not cursor.fetchone()[0]
+        cursor.execute(_PROMISED, [list(_COPYING), window.since])
+        count = cursor.fetchone()[0]
+    return f"{count} promised tasks are not done" if count else ""
 
 
-def wait_until_settled(*, window: Callable[[], Window], limit: float, every: float = 0.25) -> bool:
-    """Wait for `settled`, at most `limit` seconds. Whether it came."""
+def wait_until_settled(*, window: Callable[[], Window], limit: float, every: float = 0.25) -> str:
+    """Wait until nothing is unsettled, at most `limit` seconds. What is still waited for then; empty when all came."""
     end = time.monotonic() + limit
-    while not settled(window=window()):
+    while waits := unsettled(window=window()):
         if time.monotonic() > end:
-            return False
+            return waits
         time.sleep(every)
-    return True
+    return ""
 
 
+_COPYING = ("trading.plan", "trading.execute", "trading.relay", "trading.group")
+_PROMISED = "select count(*) from public.nudge_nudge where not dead and task = any(%s) and created_at >= %s"
 _UNDECIDED = [int(status) for status in (Status.PLANNED, Status.SENDING, Status.UNSURE)]
 
 
@@ -198,7 +211,8 @@ def _copies(
     told: Mapping[tuple[str, str], Sequence[tuple[str, int]]],
     orders: Sequence[OrderRow],
     found: Mapping[str, Execution],
-) -> list[Copies]:
+    done: Mapping[str, datetime | None],
+) -> tuple[list[Copies], dict[int, int]]:
     """For each order of a lead: when the venue wrote it, and when it accepted each copy, over all tenants."""
     by_signal: dict[tuple[str, int], list[str]] = defaultdict(list)
     for order in orders:
@@ -206,10 +220,12 @@ def _copies(
     by_external: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for (_, external_id), places in told.items():
         by_external[external_id] += places
-    copies = []
+    copies, known = [], {}
     for order_id, client_id in window.orders.items():
         at = min(rows[client_id]["times"])
         places = [place for external in causes.get(order_id, ()) for place in by_external[external]]
         names = {name for place in places for name in by_signal[place]}
         copies.append(Copies(at, sorted(moment for name in names if name in found for moment in found[name].times)))
-    return copies
+        if moments := [moment for name in names if (moment := done.get(name)) is not None]:
+            known[at] = int(max(moments).timestamp() * 1_000_000)
+    return copies, known

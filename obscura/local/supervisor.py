@@ -233,6 +233,8 @@ class Supervisor:
             assert spec.run is not None
             code = spec.run() or 0
         except SystemExit as end:
+            if isinstance(end.code, str):
+                print(end.code, flush=True)
             code = end.code if isinstance(end.code, int) else int(bool(end.code))
         except KeyboardInterrupt:
             code = 130

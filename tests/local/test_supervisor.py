@@ -83,9 +83,8 @@ def test_a_stranger_with_the_same_pid_is_left_alone(tmp_path: Path) -> None:
     state = tmp_path / "stack.json"
     since = leftovers.started(os.getpid())
     assert since is not None
-    state.write_text(
-        json.dumps({"supervisor": [os.getpid(), since - 1], "children": {"web": [os.getpid(), since - 1]}})
-    )
+    stranger = [os.getpid(), since - 1]
+    state.write_text(json.dumps({"supervisor": stranger, "children": {"web": stranger}}))
     assert leftovers.running(state) == {}
     assert leftovers.supervisor(state) is None
     assert leftovers.stop(state) == []

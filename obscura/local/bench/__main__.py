@@ -1,0 +1,26 @@
+"""`python -m obscura.local.bench copies|start`: figures of one run; the last line is one JSON object."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from obscura.local import stack
+from obscura.local.bench import copies, start
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m obscura.local.bench", description=__doc__)
+    add = parser.add_subparsers(dest="what", required=True)
+    copies.parser(add)
+    start.parser(add)
+    asked = parser.parse_args()
+    try:
+        return {"copies": copies.run, "start": start.run}[asked.what](asked)
+    except stack.AlreadyRunning as error:
+        print(f"bench: {error.__doc__}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

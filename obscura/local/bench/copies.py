@@ -1,0 +1,202 @@
+"""One lead, many followers over three tenants: how soon the copies are at the venue, and what each of them costs."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from obscura.local import boot, stack
+from obscura.local.bench import cpu
+from obscura.local.figures import Copies, latencies, median, ms, per_copy
+from obscura.local.parts import Plan
+from obscura.local.places import Places
+
+if TYPE_CHECKING:
+    from obscura.local.crowd import Crowd
+    from obscura.local.play import Diary
+    from obscura.local.record import Record
+    from obscura.local.venue import Control
+
+SIZE, REST = Decimal("0.5"), Decimal("0.4995")
+"""What the lead buys, and what of it is left to sell when the venue has taken its fee in kind."""
+BURST = 6
+BURST_MOVES = (("BTCUSDT", "BUY"), ("ETHUSDT", "BUY"))
+BARE_ORDERS = 2_000
+BARE_ACCOUNTS = 64
+BARE_QUANTITY = "0.0016"
+PAUSE_S = 0.2
+SETTLE_LIMIT_S = 20.0
+ENGINE = ("orders", "urgent", "signer", "egress")
+STORES = ("postgresql", "valkey")
+
+
+def parser(add: Any) -> None:
+    """The options of `bench copies`."""
+    one: argparse.ArgumentParser = add.add_parser("copies", help=__doc__)
+    one.add_argument("--followers", type=int, default=1000)
+    one.add_argument("--signals", type=int, default=6, help="lead trades, one after the other; a burst follows")
+    one.add_argument("--rtt-ms", type=float, default=0.0, help="round trip to the venue that followers' orders take")
+    one.add_argument("--json", action="store_true", help="the figures alone, as one JSON object on the last line")
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Measure in a state folder of its own, whose servers stop at the end."""
+    var = boot.prepare(var=boot.BASE / "var" / "bench")
+    shutil.rmtree(var / "paper", ignore_errors=True)  # the venue's journal of earlier runs is not what is measured
+    plan = Plan(market="synthetic", without=frozenset({"web"}), rate_limits="off")
+
+    def driver(plan: Plan, where: Places) -> int:
+        return Bench(where, asked).run(plan)
+
+    return stack.run(plan=plan, driver=driver, name="bench", only_driver=True, stop_servers=True)
+
+
+class Bench:
+    """The driver beside the stack."""
+
+    def __init__(self, where: Places, asked: argparse.Namespace) -> None:
+        self.where, self.asked = where, asked
+
+    def run(self, plan: Plan) -> int:
+        from obscura.core import clock, log
+        from obscura.local import cast, crowd, laws, ready, record
+        from obscura.local.play import Diary
+        from obscura.local.venue import Control
+
+        log.configure("bench")
+        control, tag = Control(self.where.control), secrets.token_hex(4)
+        houses = cast.open_houses()
+        ready.wait(plan, self.where, host=cast.ZERO.host)
+        self._say("seeding")
+        people = crowd.gather(refs=houses, control=control, followers=self.asked.followers, tag=tag)
+        ready.wait_for_market(control, leads=len(people.leads))
+        if self.asked.rtt_ms:
+            control.faults(label=crowd.FOLLOWER_LABEL, rtt_ms=self.asked.rtt_ms)
+        self._say("warming up")
+        warm = Diary(since=clock.now(), leads=list(people.leads))
+        for side in ("BUY", "SELL"):
+            self._signal(warm, control, people, "BTCUSDT", side)
+        groups = cpu.pids(self.where.var)
+        before, began = cpu.used_ns(groups), time.monotonic()
+        diary = Diary(since=clock.now(), leads=list(people.leads))
+        self._say("measuring")
+        for turn in range(self.asked.signals):
+            self._signal(diary, control, people, "BTCUSDT", "BUY" if turn % 2 == 0 else "SELL")
+        paced = len(diary.window().orders)
+        self._burst(diary, control, people)
+        used, lasted = cpu.difference(before, cpu.used_ns(groups)), time.monotonic() - began
+        memory = cpu.memory_mb(groups, ENGINE)
+        control.no_faults()
+        found = record.read(window=diary.window(), control=control)
+        verdict = laws.check(found.run)
+        self._say("the bare client")
+        bare = self._bare(control, tag)
+        figures = {
+            **self._figures(found, paced, used, bare, memory, lasted),
+            "lost": verdict.lost,
+            "duplicates": verdict.duplicates,
+        }
+        for words in verdict.broken:
+            print(f"law broken: {words}", flush=True)
+        if not self.asked.json:
+            for name, value in figures.items():
+                print(f"{name:<24} {value}", flush=True)
+        stack.leave_result(self.where, figures)
+        return 0 if verdict.kept else 1
+
+    def _say(self, words: str) -> None:
+        print(f"{boot.since_start_ms() / 1000:5.1f} s  {words}", flush=True)
+
+    def _signal(self, diary: Diary, control: Control, people: Crowd, symbol: str, side: str) -> None:
+        """One lead trade, and everything that follows from it."""
+        self._trade(diary, control, people, symbol, side)
+        self._settle(diary)
+        time.sleep(PAUSE_S)
+
+    def _trade(self, diary: Diary, control: Control, people: Crowd, symbol: str, side: str) -> None:
+        from obscura.local.play import Move
+
+        move = Move("spot", symbol, side, SIZE if side == "BUY" else REST, "")
+        diary.trade(control=control, lead=people.leads[0], move=move)
+
+    def _settle(self, diary: Diary) -> None:
+        from obscura.local import record
+
+        waits = record.wait_until_settled(window=diary.window, limit=SETTLE_LIMIT_S, every=0.1)
+        if waits:
+            raise SystemExit(f"not settled after {SETTLE_LIMIT_S:.0f} s: {waits}")
+
+    def _burst(self, diary: Diary, control: Control, people: Crowd) -> None:
+        """Lead trades on each other's heels: what is sustained when work waits."""
+        for turn in range(BURST):
+            symbol, side = BURST_MOVES[turn % len(BURST_MOVES)]
+            self._trade(diary, control, people, symbol, side)
+        self._settle(diary)
+
+    def _bare(self, control: Control, tag: str) -> Any:
+        """In a process of its own: only its own CPU is counted."""
+        from obscura.local import crowd
+
+        pairs = crowd.spare_keys(control=control, count=BARE_ACCOUNTS, tag=tag)
+        context = multiprocessing.get_context("fork")
+        queue = context.SimpleQueue()
+        child = context.Process(target=_bare_child, args=(queue, os.environ["OBSCURA_PAPER"], pairs))
+        child.start()
+        found = queue.get()
+        child.join()
+        return found
+
+    def _figures(
+        self, found: Record, paced: int, used: Mapping[str, int], bare: Any, memory: float, lasted: float
+    ) -> dict[str, object]:
+        accepted = sum(order.accepted for order in found.run.orders)
+        engine = per_copy(used, ENGINE, accepted)
+        stores = per_copy(used, (*ENGINE, *STORES), accepted)
+        burst = [one for one in found.copies[paced:] if one.orders]
+        figures: dict[str, object] = {
+            "followers": self.asked.followers,
+            "tenants": found.tenants,
+            "signals": len(found.copies),
+            "rtt_ms": self.asked.rtt_ms,
+            **latencies(found.copies[:paced]),
+            "last_known_ms": ms(median(known_ms(found.copies[:paced], found))),
+            "copies": accepted,
+            "denials": len(found.run.denials),
+            "copies_per_s": sustained(burst),
+            "cpu_us_per_copy": engine,
+            "bare_cpu_us_per_order": bare.cpu_us,
+            "bare_orders_per_s": bare.per_second,
+            "cpu_ratio": round(engine / bare.cpu_us, 2) if bare.cpu_us else 0.0,
+            "cpu_ratio_with_stores": round(stores / bare.cpu_us, 2) if bare.cpu_us else 0.0,
+            "rss_mb": memory,
+            "measured_s": round(lasted, 1),
+        }
+        for name in ("orders", "urgent", "signer", "egress", "sentinel", *STORES, "paper"):
+            figures[f"{name}_us"] = per_copy(used, (name,), accepted)
+        return figures
+
+
+def sustained(burst: Sequence[Copies]) -> int:
+    """Copies a second from the first lead trade of a burst to the last order of it; 0 of none."""
+    orders = [at for one in burst for at in one.orders]
+    if not orders:
+        return 0
+    return round(len(orders) / ((max(orders) - min(one.lead for one in burst)) / 1_000_000))
+
+
+def known_ms(copies: Sequence[Copies], found: Record) -> list[float]:
+    """For each lead trade: until the last result was written down."""
+    return [(found.known[one.lead] - one.lead) / 1000 for one in copies if one.lead in found.known]
+
+
+def _bare_child(queue: Any, venue: str, pairs: Any) -> None:
+    from obscura.local.bench import bare
+
+    queue.put(bare.measure(venue=venue, pairs=pairs, orders=BARE_ORDERS, quantity=BARE_QUANTITY))
