@@ -174,6 +174,7 @@ class DomainAdmin(ModelAdmin):  # type: ignore[misc]
     search_fields = ("domain",)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj.domain = obj.domain.lower()  # hosts are looked up in lower case
         super().save_model(request, obj, form, change)
         directory.changed()
 
