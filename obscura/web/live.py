@@ -11,12 +11,11 @@ from uuid import UUID
 import orjson
 from asgiref.sync import sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.template.loader import get_template
 
 from obscura.core import log
-from obscura.web import cards
 from obscura.web.copies import pool_names
 from obscura.web.hub import Inbox, hub
+from obscura.web.rows import drawn
 from tenants.access import sessions
 from tenants.scope import entered
 from trading import services as trading
@@ -129,12 +128,6 @@ class LiveFeed(AsyncWebsocketConsumer):  # type: ignore[misc]
             self.names = await sync_to_async(names)()
         message = {"target": "#copies", "swap": "afterbegin", "content": drawn(rows, self.names)}
         await self.send(text_data=orjson.dumps(message).decode())
-
-
-def drawn(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> str:
-    """Rows as the page draws them, marked as new."""
-    template = get_template("copies/_row.html")
-    return "".join(template.render({"copy": cards.copy_row(row, names), "new": True}) for row in rows)
 
 
 def _pool_of(topic: str) -> str | None:
