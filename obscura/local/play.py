@@ -7,7 +7,7 @@ import random
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ SIZES = {
     ("usdm", "ETHUSDT"): Decimal("0.4"),
 }
 STEPS = {"spot": Decimal("0.0001"), "usdm": Decimal("0.001")}
+MARGIN = timedelta(milliseconds=2)
 SPOT_KEPT = Decimal("0.999")
 """Of what is bought on spot, the part that is left when the venue has taken its fee in kind."""
 
@@ -83,7 +84,8 @@ class Diary:
     """Everything leads did in a run. Safe to write from several threads."""
 
     def __init__(self, *, since: datetime, leads: list[Lead]) -> None:
-        self.since, self.leads = since, leads
+        # The venue counts whole milliseconds: what happens at once must not seem to have happened before.
+        self.since, self.leads = since - MARGIN, leads
         self._trades: set[LeadTrade] = set()
         self._orders: dict[str, str] = {}
         self._lock = threading.Lock()
