@@ -16,7 +16,7 @@ from obscura.core.errors import Unavailable
 from obscura.core.nudge.send import nudged
 from tenants import directory
 from trading.conductor.plan import plan as plan_pool
-from trading.execution import db, reconcile
+from trading.execution import db, reconcile, trades
 from trading.execution import execute as execution
 from trading.execution.lane import lane
 from trading.sentinel import ingest
@@ -48,7 +48,7 @@ def execute(*, signal_id: int, first: int, last: int) -> None:
 @nudged("trading.fetch_trades")
 def fetch_trades(*, signal_id: int, orders: list[int]) -> None:
     """Fetch the trades that an order's answer did not name."""
-    if reconcile.fetch_trades(schema=connection.schema_name, signal_id=signal_id, orders=orders):
+    if trades.fetch(schema=connection.schema_name, signal_id=signal_id, orders=orders):
         raise TradesUnknown
 
 

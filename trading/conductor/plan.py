@@ -124,13 +124,13 @@ def _decide(
     subscriptions = [member.subscription for member in members]
     held: dict[int, Held] = {}
     result: dict[int, Decimal | None] = {}
-    if signal.effect == "close":
+    if signal.effect == "close" or signal.market == "usdm":
         rows = cursor.execute(
             db.sql(store.HELD, schema),
             [subscriptions, signal.trader_id, signal.market, signal.symbol, signal.position_side],
         ).fetchall()
         held = {row[0]: Held(row[1], row[2], row[3]) for row in rows}
-    else:
+    if signal.effect == "open":
         result = _open_results(cursor, schema=schema, signal=signal, members=members, facts=facts)
     environments = {member.environment for member in members}
     return decide(

@@ -82,7 +82,10 @@ class Terms:
 
 
 class Copy(NamedTuple):
-    """An order to be made. A close that waits has quantity zero until what it waits for is settled."""
+    """An order to be made. One that waits goes out when what was sent before it is settled.
+
+    A close that waits has quantity zero until then: it takes what is really held.
+    """
 
     subscription: int
     user: str
@@ -171,8 +174,11 @@ def _decided(
             if denied is None:
                 qty, reserved, denied = side.sized(amount)
                 if denied is None:
+                    mine = held.get(follower.subscription)
+                    # The open of a flip goes out behind the close of it: before it, the venue would net the two.
+                    waits = lead.market == "usdm" and mine is not None and mine.closing > 0
                     copies.append(
-                        Copy(*follower[:3], follower.environment, qty, reserved, False)  # type: ignore[arg-type]
+                        Copy(*follower[:3], follower.environment, qty, reserved, waits)  # type: ignore[arg-type]
                     )
                     continue
         else:

@@ -55,7 +55,7 @@ def execute(*, schema: str, signal_id: int, first: int, last: int) -> int:
         Claimed(*row)
         for row in session.execute(db.sql(store.CLAIM_RANGE, schema), [settings.COPY_LEASE_MS, *ids]).fetchall()
     ]
-    if signal.effect == "close":
+    if signal.effect == "close" or signal.market == "usdm":
         rows += claim_waiting(schema=schema, signal=signal, first=first, last=last)
     if rows:
         wait(place(schema=schema, signal=signal, rows=rows))
@@ -100,7 +100,7 @@ def _miss(schema: str, signal: SignalRow, ids: list[int]) -> None:
 
 
 def claim_waiting(*, schema: str, signal: SignalRow, first: int, last: int) -> list[Claimed]:
-    """Claim closes whose opens are settled by now, in the quantity that is really held."""
+    """Claim what waited and need not any more: closes in the quantity that is really held, opens as they were sized."""
     session = db.session()
     nothing: list[Told] = []
     claimed: list[Claimed] = []
@@ -110,7 +110,7 @@ def claim_waiting(*, schema: str, signal: SignalRow, first: int, last: int) -> l
         waiting = cursor.execute(db.sql(store.WAITING, schema), params).fetchall()
         if not waiting:
             return []
-        found = _quantities(signal, waiting)
+        found = _quantities(signal, waiting) if signal.effect == "close" else [(row, row[4]) for row in waiting]
         leaves = order_leaves(schema, signal)
         sized = [(row[0], qty, leaves.leaf(row[2], row[1], qty)) for row, qty in found if qty]
         nothing = [Told(row[0], None, _nothing_left(signal)) for row, qty in found if not qty]

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -22,7 +21,7 @@ from obscura.core import clock, log
 from obscura.core.money import ZERO
 from pools import followers
 from trading.domain.order_state import Status
-from trading.execution import db, results, store
+from trading.execution import db, hush, results, store, trades
 from trading.execution.execute import execute, load_signal, wait
 from trading.execution.lane import lane
 from trading.execution.results import Told
@@ -146,12 +145,14 @@ def _with_trades(schema: str, signal: SignalRow, known: list[Told]) -> list[Told
         return known
     rows = db.session().execute(db.sql(_ORDERS_ASKED, schema), [bare]).fetchall()
     venue_ids = {told.order: told.report.venue_id for told in known}
-    answers = _ask_trades(schema, signal, [(row[0], row[1], row[2], row[3], venue_ids[row[0]]) for row in rows])
-    trades = {answer.row: binance.read_trades(body=answer.body) for answer in answers if answer.status == 200}
+    answers = trades.ask(
+        schema=schema, signal=signal, rows=[(row[0], row[1], row[2], row[3], venue_ids[row[0]]) for row in rows]
+    )
+    named = {answer.row: binance.read_trades(body=answer.body) for answer in answers if answer.status == 200}
     complete = []
     for told in known:
-        if told.order in trades:
-            told = told._replace(report=told.report._replace(trades=trades[told.order]))
+        if told.order in named:
+            told = told._replace(report=told.report._replace(trades=named[told.order]))
         if not told.report.filled or sum(trade.qty for trade in told.report.trades) == told.report.filled:
             complete.append(told)
     return complete
@@ -184,11 +185,17 @@ def ask_venue(*, schema: str, signal: SignalRow, members: Sequence[Asked]) -> li
             timeout_ms=settings.COPY_HTTP_TIMEOUT_MS,
         )
         for environment, group in groups.items()
+        if not hush.hushed(environment=environment, exchange=signal.exchange, market=signal.market)
     ]
     heard: list[Result] = []
     sent = lane().send(schema=schema, chunks=chunks, on_results=heard.extend)
     sent.result(timeout=settings.COPY_HTTP_TIMEOUT_MS / 1000 + window / 1000 + 2)
+    for chunk in chunks:
+        hush.heed(heard, environment=chunk.env, exchange=signal.exchange, market=signal.market)
     return heard
+
+
+_ORDERS_ASKED = """select id, account_id::text, environment, client_id from {s}.trading_order where id = any(%s)"""
 
 
 def _act_on_unknown(schema: str, signal: SignalRow, unknown: Sequence[Asked]) -> tuple[int, int]:
@@ -226,91 +233,3 @@ def _fresh(schema: str, signal: SignalRow) -> bool:
         return True
     terms = followers.terms(db.session().cursor(), schema=schema, pool_id=signal.pool_id)  # type: ignore[arg-type]
     return terms is not None and clock.now() - signal.lead_at <= terms.signal_ttl  # type: ignore[operator]
-
-
-# --------------------------------------------------------------------------------------- trades an answer did not name
-
-_ORDERS_ASKED = """select id, account_id::text, environment, client_id from {s}.trading_order where id = any(%s)"""
-
-_ORDERS = """select id, account_id::text, environment, client_id, venue_order_id, subscription_id, leverage
- from {s}.trading_order where id = any(%s) and filled > 0 and venue_order_id <> ''"""
-
-
-def fetch_trades(*, schema: str, signal_id: int, orders: Sequence[int]) -> int:
-    """Fetch the trades of orders whose answer had none, insert those that are new, and charge their fees.
-
-    Returns how many orders could not be answered for yet.
-    """
-    signal = load_signal(schema=schema, signal_id=signal_id)
-    if signal is None:
-        return 0
-    session = db.session()
-    rows = session.execute(db.sql(_ORDERS, schema), [list(orders)]).fetchall()
-    by_id = {row[0]: row for row in rows}
-    found: list[tuple[int, str, str, binance.Trade]] = []
-    silent = 0
-    for result in _ask_trades(schema, signal, rows):
-        if result.status != 200:
-            silent += 1
-            continue
-        row = by_id[result.row]
-        found += [(row[0], row[1], row[3], trade) for trade in binance.read_trades(body=result.body)]
-    with session.transaction():
-        cursor = session.cursor()
-        subscriptions = {row[0]: row[5] for row in rows}
-        followers.lock(cursor, schema=schema, subscriptions=list(subscriptions.values()))
-        fees = results.insert_trades(cursor, schema=schema, signal=signal, trades=found)
-        _charge(cursor, schema, signal, {subscriptions[order]: fee for order, fee in fees.items()})
-    return silent
-
-
-def _charge(cursor: Any, schema: str, signal: SignalRow, fees: dict[int, tuple[Decimal, Decimal]]) -> None:
-    """Take fees that became known later from the result (quote asset) or from what is held (base asset)."""
-    in_kind = {subscription: base for subscription, (base, _) in fees.items() if base and signal.effect == "open"}
-    if in_kind:
-        cursor.execute(
-            db.sql(
-                """update {s}.trading_holding h set qty = h.qty - u.fee
- from unnest(%s::bigint[], %s::numeric[]) u(id, fee)
- where h.subscription_id = u.id and h.trader_id = %s and h.market = %s and h.symbol = %s and h.side = %s
-   and h.qty >= u.fee""",
-                schema,
-            ),
-            [
-                list(in_kind),
-                [str(fee) for fee in in_kind.values()],
-                signal.trader_id,
-                signal.market,
-                signal.symbol,
-                signal.position_side,
-            ],
-        )
-    changes = [
-        followers.Settlement(subscription, ZERO, ZERO, -quote) for subscription, (_, quote) in fees.items() if quote
-    ]
-    followers.settle(cursor, schema=schema, changes=changes, today=clock.now().date())
-
-
-def _ask_trades(schema: str, signal: SignalRow, rows: Sequence[Any]) -> list[Result]:
-    now, window = clock.millis(clock.now()), settings.COPY_RECV_WINDOW_MS
-    groups: dict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        groups[row[2]].append(row)
-    chunks = [
-        Chunk(
-            venue=signal.exchange,
-            market=signal.market,
-            env=environment,
-            method="GET",
-            path=binance.TRADES_PATH[signal.market],
-            head=binance.question(symbol=signal.symbol, recv_window_ms=window),
-            rows=[(row[0], UUID(row[1]).bytes, f"&orderId={row[4]}&timestamp={now}".encode()) for row in group],
-            not_after_ms=now + window // 2,
-            timeout_ms=settings.COPY_HTTP_TIMEOUT_MS,
-        )
-        for environment, group in groups.items()
-    ]
-    heard: list[Result] = []
-    if chunks:
-        lane().send(schema=schema, chunks=chunks, on_results=heard.extend).result(timeout=15)
-    return heard

@@ -200,7 +200,7 @@ def _settle(
     fees: Mapping[int, tuple[Decimal, Decimal]],
     now: datetime,
 ) -> list[int]:
-    """Move holdings and budgets by what is new. Returns the subscriptions whose waiting closes may go now."""
+    """Move holdings and budgets by what is new. Returns the subscriptions of which something that waited may go now."""
     subscriptions = [change.row.subscription for change in changes]
     held = {
         row[1]: row
@@ -232,7 +232,8 @@ def _settle(
             exposure, realised = after.exposure, after.realised
             opened, closed = int(ended and signal.effect == "open"), int(ended and signal.effect == "close")
             holdings.append((holding[0], after.position.qty, after.position.cost, opened, closed))
-            if ended and holding[6] - closed > 0 and holding[5] - opened <= 0:
+            closes_left, opens_left = holding[6] - closed > 0, holding[5] - opened > 0
+            if ended and (closes_left or (opens_left and signal.effect == "close")):
                 waiting.append(row.subscription)
         if released or exposure or realised:
             settlements.append(Settlement(row.subscription, released, exposure, realised))

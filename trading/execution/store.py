@@ -78,11 +78,10 @@ CLAIM_RANGE = (
     + CLAIMED
 )
 
-WAITING = f"""select o.id, o.subscription_id, o.client_id, h.qty from {{s}}.trading_order o
+WAITING = f"""select o.id, o.subscription_id, o.client_id, h.qty, o.qty from {{s}}.trading_order o
  join {{s}}.trading_holding h on h.subscription_id = o.subscription_id and h.trader_id = o.trader_id
    and h.market = o.market and h.symbol = o.symbol and h.side = %s
  where o.signal_id = %s and o.subscription_id between %s and %s and o.status = {Status.PLANNED:d} and o.waits
-   and h.opening = 0
    and not exists (select 1 from {{s}}.trading_order e join {{s}}.trading_signal es on es.id = e.signal_id
      where es.pool_id = o.pool_id and es.state <> 'done' and e.subscription_id = o.subscription_id
        and e.trader_id = o.trader_id and e.market = o.market and e.symbol = o.symbol and e.id < o.id

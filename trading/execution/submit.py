@@ -19,7 +19,7 @@ from django.conf import settings
 
 from citadel.client import Chunk, Result
 from obscura.core import log
-from trading.execution import db, results
+from trading.execution import db, hush, results
 from trading.execution.lane import lane
 from trading.execution.results import Told
 from trading.execution.store import Claimed, SignalRow
@@ -42,17 +42,25 @@ class Flight:
     def __init__(self, *, schema: str, signal: SignalRow, rows: Sequence[Claimed]) -> None:
         self.schema, self.signal = schema, signal
         self._attempts = {row.id: row.attempt for row in rows}
+        self._environments = {row.environment for row in rows}
         self._left = len(rows)
         self._written = threading.Event()
         self.failure: BaseException | None = None
 
     def heard(self, answers: list[Result]) -> None:
         """Called on the loop's thread with results as they arrive."""
+        if any(answer.status in hush.TOO_MANY for answer in answers):
+            for environment in self._environments:
+                hush.heed(answers, environment=environment, exchange=self.signal.exchange, market=self.signal.market)
         told = [
             Told(row, self._attempts[row], binance.read_order(status=status, body=body))
             for row, status, body, *_ in answers
         ]
         _writer().put(Batch(self, told))
+
+    def held_back(self, rows: Sequence[Claimed]) -> None:
+        """The venue wants to be left alone: these are not sent now, and asked after when its pause is over."""
+        _writer().put(Batch(self, [Told(row.id, row.attempt, binance.venue_busy()) for row in rows]))
 
     def written(self, count: int) -> None:
         """Called by the writer."""
@@ -73,7 +81,13 @@ class Flight:
 def place(*, schema: str, signal: SignalRow, rows: Sequence[Claimed]) -> Flight:
     """Send these orders, once each. Returns at once; the flight tells when their results are written."""
     flight = Flight(schema=schema, signal=signal, rows=rows)
-    lane().send(schema=schema, chunks=order_chunks(signal, rows), on_results=flight.heard)
+    where = {"exchange": signal.exchange, "market": signal.market}
+    held = {row.environment for row in rows if hush.hushed(environment=row.environment, **where)}
+    free = [row for row in rows if row.environment not in held]
+    if held:
+        flight.held_back([row for row in rows if row.environment in held])
+    if free:
+        lane().send(schema=schema, chunks=order_chunks(signal, free), on_results=flight.heard)
     return flight
 
 

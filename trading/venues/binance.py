@@ -137,6 +137,11 @@ def read_order(*, status: int, body: bytes) -> Report:
     return _refused(status, answer)
 
 
+def venue_busy() -> Report:
+    """The report of an order that was not sent because the venue asked for a pause."""
+    return _ask("venue_busy", "The exchange asked for a pause; we will try while the trade is fresh")
+
+
 def read_trades(*, body: bytes) -> list[Trade]:
     """The executions in an answer to a question after an order's trades.
 

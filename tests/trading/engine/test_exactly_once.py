@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from trading.domain.order_state import Status
-from trading.execution import db, reconcile, results
+from trading.execution import db, hush, reconcile, results
 from trading.execution.execute import execute
 from trading.models import Denial, Order, Signal
 
@@ -228,3 +228,36 @@ def test_keys_the_vault_cannot_open_are_told_as_missed(stand):
     assert (order.status, order.error_code) == (Status.MISSED, "unknown_account")
     ben.refresh_from_db()
     assert ben.reserved == 0
+
+
+def test_the_open_of_a_flip_goes_out_behind_the_close_of_it(stand):
+    ben = stand.follower("ben", invest="4000", lose="4000")
+    stand.signal("buy", market="usdm")
+    stand.plan()
+    stand.venue.control("POST", "/faults", {"timeout_after_execution": 1})
+    closed = stand.signal("sell", effect="close", market="usdm")
+    stand.plan()
+    opened = stand.signal("sell", market="usdm")
+    stand.plan()
+    waiting = stand.order(ben, opened)
+    assert (stand.order(ben, closed).status, waiting.status, waiting.waits) == (Status.UNSURE, Status.PLANNED, True)
+    assert len(stand.executed(ben)) == 2
+
+    swept_until(stand, stand.order(ben, closed), Status.FILLED)
+    swept_until(stand, waiting, Status.FILLED)
+
+    assert stand.holding(ben).qty == -waiting.qty
+    assert sorted(stand.executed(ben).values()) == [1, 1, 1]
+
+
+def test_a_venue_that_asks_for_a_pause_is_left_alone_until_it_is_over(stand, redis_db):
+    ben = stand.follower("ben")
+    hush.forget()
+    redis_db.set("obscura:hush:paper:binance:spot", "1", px=700)
+    signal = stand.signal("buy")
+
+    stand.plan()
+    assert (stand.order(ben, signal).error_code, stand.executed(ben)) == ("venue_busy", {})
+    order = swept_until(stand, stand.order(ben, signal), Status.FILLED)
+
+    assert stand.executed(ben) == {order.client_id: 1}
