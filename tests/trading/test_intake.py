@@ -153,7 +153,7 @@ def test_pools_that_take_no_signals(pool, alpha):
         return caught.value.code, caught.value.http_status
 
     assert refusal(uuid4()) == ("pool_unknown", 404)
-    Pool.objects.update(status="paused")
+    Pool.objects.update(status="draft")
     assert refusal() == (PoolClosed.code, 409)
     Pool.objects.update(status="active", remote=True)
     assert refusal() == (PoolRemote.code, 409)

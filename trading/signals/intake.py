@@ -113,9 +113,10 @@ def symbol_known(*, exchange: str, market: str, symbol: str, environment: str) -
 
 
 def _open_pool(pool_id: UUID) -> dict[UUID, Decimal]:
-    """The traders of a pool that takes signals, with their weights, heaviest first."""
+    """The traders of a pool that was ever active, with their weights, heaviest first."""
     terms = pools.pool_terms(pool_id)
-    if terms.status != "active":
+    # A paused or closed pool still hears its leads: opens are denied there, closes must reach whoever holds.
+    if terms.status == "draft":
         raise PoolClosed(f"The pool is {terms.status}.")
     if terms.remote:
         raise PoolRemote

@@ -158,3 +158,18 @@ def test_a_stopped_subscription_ends_when_nothing_of_it_is_open(stand):
 
     ben.refresh_from_db()
     assert ben.status == "ended"
+
+
+def test_a_paused_pool_denies_opens_and_lets_closes_through(stand):
+    ben = stand.follower("ben")
+    stand.signal("buy")
+    stand.plan()
+    stand.pool.status = "paused"
+    stand.pool.save(update_fields=["status"])
+
+    opened = stand.signal("buy", symbol="ETHUSDT", price="3000")
+    closed = stand.signal("sell", effect="close")
+    stand.plan()
+
+    assert stand.denial(ben, opened).reason == "pool_paused"
+    assert stand.order(ben, closed).status == Status.FILLED
