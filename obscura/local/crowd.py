@@ -165,7 +165,7 @@ def _lead(desk: Desk, ref: TenantRef, number: int) -> tuple[Lead, UUID]:
                 traders=[(trader.id, Decimal(1))],
                 leverage=3,
                 signal_ttl_s=300,
-                max_slippage_bps=500,
+                max_slippage_bps=100,
             )
         pools.activate_pool(pool_id=pool.id, actor=ACTOR)
         pools.publish_curated(pool_id=pool.id, actor=ACTOR)
@@ -175,7 +175,8 @@ def _lead(desk: Desk, ref: TenantRef, number: int) -> tuple[Lead, UUID]:
 def _follow(desk: Desk, ref: TenantRef, count: int, led: Sequence[UUID]) -> None:
     with tenants.entered(ref.schema), transaction.atomic():
         people = users(desk.tag, [f"follower{number:05d}" for number in range(count)])
-        accounts = desk.accounts(ref, people, label=FOLLOWER_LABEL, wallet=WALLET)
+        # One account for each pool: on one account two leads' futures would cancel each other out.
+        accounts = [desk.accounts(ref, people, label=f"{FOLLOWER_LABEL}{n}", wallet=WALLET) for n in range(len(led))]
         now = clock.now()
         Subscription.objects.bulk_create(
             [
@@ -187,8 +188,8 @@ def _follow(desk: Desk, ref: TenantRef, count: int, led: Sequence[UUID]) -> None
                     max_loss=BUDGET_USD,
                     created_at=now,
                 )
-                for pool in led
-                for user, account in zip(people, accounts, strict=True)
+                for pool, own in zip(led, accounts, strict=True)
+                for user, account in zip(people, own, strict=True)
             ],
             batch_size=BATCH,
         )

@@ -128,7 +128,10 @@ class Demo:
             return
         hand.done(move)
         words = copies_in_words(lead=ada, order_id=str(answer["orderId"]), limit=TELL_LIMIT_S)
-        print(f"Ada {move.words} {move.quantity.normalize():f} {move.symbol} ({move.market}): {words}", flush=True)
+        verb = "buys" if move.side == "BUY" else "sells"
+        print(
+            f"Ada {verb} {move.quantity.normalize():f} {move.symbol} ({move.market}), {move.words}: {words}", flush=True
+        )
 
     def _verdict(self, diary: Diary, control: Control) -> int:
         from obscura.local import laws, record

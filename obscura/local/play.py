@@ -62,22 +62,22 @@ class Hand:
         """What closes everything that is held."""
         for (market, symbol), held in list(self.held.items()):
             if held:
-                yield Move(market, symbol, "SELL" if held > 0 else "BUY", abs(held), "closes")
+                yield Move(market, symbol, "SELL" if held > 0 else "BUY", abs(held), "closing")
 
     def _next(self, place: tuple[str, str]) -> Move:
         market, symbol = place
         held, size = self.held[place], SIZES[place]
         if not held:
             side = "SELL" if market == "usdm" and self._random.random() < 0.5 else "BUY"
-            return Move(market, symbol, side, size, "opens")
+            return Move(market, symbol, side, size, "opening")
         away = "SELL" if held > 0 else "BUY"
         chance = self._random.random()
         if chance < 0.4:
             part = (abs(held) / 2).quantize(STEPS[market], rounding=ROUND_FLOOR)
-            return Move(market, symbol, away, part, "closes half of")
+            return Move(market, symbol, away, part, "closing half")
         if chance < 0.55 and market == "usdm":
-            return Move(market, symbol, away, abs(held) + size, "turns around in")
-        return Move(market, symbol, away, abs(held), "closes")
+            return Move(market, symbol, away, abs(held) + size, "turning around")
+        return Move(market, symbol, away, abs(held), "closing")
 
 
 class Diary:
