@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -28,7 +29,7 @@ def _configure_structlog() -> None:
         processors=[
             *shared,
             structlog.processors.format_exc_info,
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+            _line,
         ]
         if not sys.stderr.isatty()
         # structlog's own way to draw a traceback shows local variables, and with them whatever is secret.
@@ -37,6 +38,22 @@ def _configure_structlog() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _line(_: object, __: str, event: MutableMapping[str, Any]) -> str:
+    """``07:53:47.254 warning nudge.unsent task=trading.plan``: the level only where it matters, then what is known."""
+    at, level, name = event.pop("timestamp", "")[:12], event.pop("level", ""), event.pop("event", "")
+    trace = event.pop("exception", "")
+    for told_by_the_supervisor in ("area", "process"):
+        event.pop(told_by_the_supervisor, None)
+    facts = " ".join(f"{key}={_shown(value)}" for key, value in event.items())
+    words = [at, *([level] if level not in {"info", "debug"} else []), str(name), facts]
+    return " ".join(word for word in words if word) + (f"\n{trace}" if trace else "")
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return repr(text) if " " in text or not text else text
 
 
 def get(name: str) -> Any:
