@@ -6,6 +6,8 @@ Run under the stock engine these fail, which test_stock_engine.py ascertains.
 from __future__ import annotations
 
 import asyncio
+import importlib
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,8 +20,12 @@ from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db import ProgrammingError, connection
+from django.http import HttpResponse, JsonResponse
+from django.test import AsyncRequestFactory
 from django.urls import path
 
+from obscura.ops import sites
+from tenants.middleware import TenantMiddleware
 from tenants.scope import current, entered
 from tenants.ws import TenantSockets
 from tests.support.sockets import Socket
@@ -125,6 +131,71 @@ async def test_requests_over_asgi_answer_in_their_own_tenant(busy):
     answers = await asyncio.gather(*(ask(list(HOSTS)[number % 2]) for number in range(30)))
 
     assert [(schema, status) for schema, status, body in answers if status != 200 or colours[schema] not in body] == []
+
+
+async def test_async_views_that_read_in_threads_answer_in_their_own_tenant(busy):
+    async def view(request):
+        await asyncio.sleep(0)
+        return JsonResponse({"names": await asyncio.to_thread(_closing, names)})
+
+    served = TenantMiddleware(view)
+
+    async def ask(schema):
+        return (schema, json.loads((await served(_request(HOSTS[schema]))).content)["names"])
+
+    answers = await asyncio.gather(*(ask(list(HOSTS)[number % 2]) for number in range(30)))
+
+    assert [one for one in answers if one[1] != PEOPLE[one[0]]] == []
+
+
+async def test_admin_pages_made_in_a_pool_of_threads_show_their_own_people(busy, cast):
+    importlib.import_module("obscura.urls")  # which fills the sites
+    staff = {tenant.schema_name: await sync_to_async(cast.staff)(at=tenant) for tenant in busy}
+
+    async def view(request):
+        request.user = staff[request.tenant.schema_name]
+        page = sites.tenant.admin_view(sites.tenant.get_model_admin(get_user_model()).changelist_view)
+        made = await asyncio.to_thread(_closing, lambda: page(request).render())
+        return HttpResponse(made.content)
+
+    served = TenantMiddleware(view)
+
+    async def ask(schema):
+        body = (await served(_request(HOSTS[schema]))).content.decode()
+        return (schema, [name for name in ("Ada", "Ben", "Cleo") if f"{name.lower()}@example.com" in body])
+
+    answers = await asyncio.gather(*(ask(list(HOSTS)[number % 2]) for number in range(6)))
+
+    assert [one for one in answers if one[1] != PEOPLE[one[0]]] == []
+
+
+async def test_tasks_that_run_a_loop_and_threads_read_their_own_rows(busy):
+    app = celery.current_app
+
+    @app.task(name="tests.isolation.loop")
+    def read():
+        async def gather():
+            return await asyncio.gather(*(asyncio.to_thread(_closing, names) for _ in range(3)))
+
+        return asyncio.run(gather())
+
+    def work(tenant):
+        with entered(tenant):
+            return (tenant.schema_name, read.apply().get())
+
+    try:
+        answers = await asyncio.gather(*(asyncio.to_thread(_closing, work, busy[n % 2]) for n in range(6)))
+    finally:
+        del app.tasks["tests.isolation.loop"]
+
+    assert [one for one in answers if one[1] != [PEOPLE[one[0]]] * 3] == []
+
+
+def _request(host):
+    request = AsyncRequestFactory().get("/")
+    request.META["HTTP_HOST"] = host  # the factory always sends its own beside ours
+    request.session = {}
+    return request
 
 
 def test_threads_that_share_the_pool_read_their_own_rows_through_rollbacks(busy):
@@ -233,9 +304,9 @@ def test_nothing_is_left_to_migrate_that_no_migration_says(alpha):
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
-def _closing(work):
+def _closing(work, *given):
     try:
-        return work()
+        return work(*given)
     finally:
         connection.close()
 

@@ -14,6 +14,9 @@ LEAKS = {
     "test_sockets_that_take_turns_on_one_thread_read_their_own_rows",
     "test_tasks_of_one_loop_read_their_own_rows",
     "test_the_cache_keeps_tenants_apart_in_coroutines",
+    "test_async_views_that_read_in_threads_answer_in_their_own_tenant",
+    "test_admin_pages_made_in_a_pool_of_threads_show_their_own_people",
+    "test_tasks_that_run_a_loop_and_threads_read_their_own_rows",
 }
 
 
