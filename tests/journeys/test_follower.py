@@ -201,3 +201,17 @@ def test_the_pages_have_no_fault_that_axe_finds(market, signed_in):
         page.evaluate(axe)
         found = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(done => done.violations)")
         assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], address
+
+
+def test_a_truth_that_comes_late_replaces_what_was_believed(market, signed_in):
+    page = signed_in("ben")
+    page.goto("/copies/")
+    live(page)
+    order = market.sent()
+    row = page.locator(f'[data-id="o{order.pk}"]')
+
+    market.report(order, Status.MISSED)
+    expect(row).to_contain_text("Not copied")
+    market.report(order, Status.PARTIAL, price="60002")
+
+    expect(row).to_contain_text("Copied in part")

@@ -111,6 +111,10 @@ async def test_an_older_state_that_comes_late_is_dropped(stage, browser, noon):
         await connected(one)
         assert await rows(one) == [(f"o{order.pk}", "Copied")]
         await listening()
+        first = await sync_to_async(stage.denial)(at=noon)
+        await publish(await sync_to_async(row_of)(first))
+        assert await rows(one) == [(f"d{first.pk}", "Not copied")]
+
         await publish(row | {"outcome": "working", "cursor": row["cursor"] - 1})
         last = await sync_to_async(stage.denial)(at=noon + timedelta(seconds=1))
         await publish(await sync_to_async(row_of)(last))

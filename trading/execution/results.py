@@ -99,7 +99,7 @@ def write(*, schema: str, signal: SignalRow, told: Sequence[Told]) -> None:
         messages = _nudge(cursor, schema, signal, changes, waiting)
     for message in messages:
         nudges.send(message)
-    tenants.feed.publish(schema=schema, rows=[_feed_row(signal, change) for change in changes])
+    tenants.feed.publish(schema=schema, rows=[_feed_row(signal, change, now) for change in changes])
 
 
 def _change(row: _Row, told: Told, now: datetime) -> _Change | None:
@@ -271,9 +271,9 @@ def _nudge(
     return messages
 
 
-def _feed_row(signal: SignalRow, change: _Change) -> dict[str, Any]:
+def _feed_row(signal: SignalRow, change: _Change, now: datetime) -> dict[str, Any]:
     row, report = change.row, change.report
-    return copies.order_row(
+    told = copies.order_row(
         id=row.id,
         user=row.user,
         pool=str(signal.pool_id),
@@ -292,3 +292,5 @@ def _feed_row(signal: SignalRow, change: _Change) -> dict[str, Any]:
         done_at=change.done_at,
         words=report.words,
     )
+    # A state that is not the last has no moment of its own in the row; told live, it must not look older than the last.
+    return told | {"cursor": copies.cursor(now)}
