@@ -31,7 +31,7 @@ BURST_MOVES = (("BTCUSDT", "BUY"), ("ETHUSDT", "BUY"))
 BARE_ORDERS = 2_000
 BARE_ACCOUNTS = 64
 BARE_QUANTITY = "0.0016"
-PAUSE_S = 0.2
+PAUSE_S, TIDY_S = 0.2, 0.03
 SETTLE_LIMIT_S = 20.0
 ENGINE = ("orders", "urgent", "signer", "egress")
 STORES = ("postgresql", "valkey")
@@ -67,6 +67,7 @@ class Bench:
     def run(self, plan: Plan) -> int:
         from obscura.core import clock, log
         from obscura.local import cast, crowd, laws, ready, record
+        from obscura.local.bench.outcomes import Outcomes
         from obscura.local.play import Diary
         from obscura.local.venue import Control
 
@@ -79,27 +80,27 @@ class Bench:
         ready.wait_for_market(control, leads=len(people.leads))
         if self.asked.rtt_ms:
             control.faults(label=crowd.FOLLOWER_LABEL, rtt_ms=self.asked.rtt_ms)
+        self.meter = cpu.Meter({})
+        self.outcomes = Outcomes([ref.schema for ref in houses.values()])
         self._say("warming up")
         warm = Diary(since=clock.now(), leads=list(people.leads))
         for side in ("BUY", "SELL"):
             self._signal(warm, control, people, "BTCUSDT", side)
-        groups = cpu.pids(self.where.var)
-        before, began = cpu.used_ns(groups), time.monotonic()
+        self.meter = cpu.Meter(cpu.pids(self.where.var))
         diary = Diary(since=clock.now(), leads=list(people.leads))
         self._say("measuring")
         for turn in range(self.asked.signals):
             self._signal(diary, control, people, "BTCUSDT", "BUY" if turn % 2 == 0 else "SELL")
         paced = len(diary.window().orders)
         self._burst(diary, control, people)
-        used, lasted = cpu.difference(before, cpu.used_ns(groups)), time.monotonic() - began
-        memory = cpu.memory_mb(groups, ENGINE)
+        memory = cpu.memory_mb(self.meter.groups, ENGINE)
         control.no_faults()
         found = record.read(window=diary.window(), control=control)
         verdict = laws.check(found.run)
         self._say("the bare client")
         bare = self._bare(control, tag)
         figures = {
-            **self._figures(found, paced, used, bare, memory, lasted),
+            **self._figures(found, paced, self.meter.used, bare, memory),
             "lost": verdict.lost,
             "duplicates": verdict.duplicates,
         }
@@ -116,9 +117,20 @@ class Bench:
 
     def _signal(self, diary: Diary, control: Control, people: Crowd, symbol: str, side: str) -> None:
         """One lead trade, and everything that follows from it."""
-        self._trade(diary, control, people, symbol, side)
+        with self.meter:
+            self._trade(diary, control, people, symbol, side)
+            self._outcomes(people.followers)
         self._settle(diary)
         time.sleep(PAUSE_S)
+
+    def _burst(self, diary: Diary, control: Control, people: Crowd) -> None:
+        """Lead trades on each other's heels: what is sustained when work waits."""
+        with self.meter:
+            for turn in range(BURST):
+                symbol, side = BURST_MOVES[turn % len(BURST_MOVES)]
+                self._trade(diary, control, people, symbol, side)
+            self._outcomes(people.followers * BURST)
+        self._settle(diary)
 
     def _trade(self, diary: Diary, control: Control, people: Crowd, symbol: str, side: str) -> None:
         from obscura.local.play import Move
@@ -126,19 +138,19 @@ class Bench:
         move = Move("spot", symbol, side, SIZE if side == "BUY" else REST, "")
         diary.trade(control=control, lead=people.leads[0], move=move)
 
+    def _outcomes(self, expected: int) -> None:
+        """Wait on the live feed, and a moment longer for what is tidied up behind it."""
+        if not self.outcomes.wait(expected, limit=SETTLE_LIMIT_S):
+            self._say("some outcomes did not come over the feed in time")
+        time.sleep(TIDY_S)
+
     def _settle(self, diary: Diary) -> None:
+        """Look into the tables until all is done. Looking costs what is measured, so nothing is measured meanwhile."""
         from obscura.local import record
 
         waits = record.wait_until_settled(window=diary.window, limit=SETTLE_LIMIT_S, every=0.1)
         if waits:
             raise SystemExit(f"not settled after {SETTLE_LIMIT_S:.0f} s: {waits}")
-
-    def _burst(self, diary: Diary, control: Control, people: Crowd) -> None:
-        """Lead trades on each other's heels: what is sustained when work waits."""
-        for turn in range(BURST):
-            symbol, side = BURST_MOVES[turn % len(BURST_MOVES)]
-            self._trade(diary, control, people, symbol, side)
-        self._settle(diary)
 
     def _bare(self, control: Control, tag: str) -> Any:
         """In a process of its own: only its own CPU is counted."""
@@ -154,7 +166,7 @@ class Bench:
         return found
 
     def _figures(
-        self, found: Record, paced: int, used: Mapping[str, int], bare: Any, memory: float, lasted: float
+        self, found: Record, paced: int, used: Mapping[str, int], bare: Any, memory: float
     ) -> dict[str, object]:
         accepted = sum(order.accepted for order in found.run.orders)
         engine = per_copy(used, ENGINE, accepted)
@@ -176,7 +188,6 @@ class Bench:
             "cpu_ratio": round(engine / bare.cpu_us, 2) if bare.cpu_us else 0.0,
             "cpu_ratio_with_stores": round(stores / bare.cpu_us, 2) if bare.cpu_us else 0.0,
             "rss_mb": memory,
-            "measured_s": round(lasted, 1),
         }
         for name in ("orders", "urgent", "signer", "egress", "sentinel", *STORES, "paper"):
             figures[f"{name}_us"] = per_copy(used, (name,), accepted)

@@ -29,6 +29,23 @@ def difference(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
     return {name: max(0, value - before.get(name, 0)) for name, value in after.items()}
 
 
+class Meter:
+    """Adds up what is used while it runs; pauses between runs are not counted."""
+
+    def __init__(self, groups: dict[str, list[int]]) -> None:
+        self.groups = groups
+        self.used: dict[str, int] = dict.fromkeys(groups, 0)
+        self._before: dict[str, int] = {}
+
+    def __enter__(self) -> Meter:
+        self._before = used_ns(self.groups)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in difference(self._before, used_ns(self.groups)).items():
+            self.used[name] += value
+
+
 def memory_mb(groups: dict[str, list[int]], names: tuple[str, ...]) -> float:
     """Megabytes of the named parts, pages they share counted once among them (PSS)."""
     return round(sum(_pss_kb(pid) for name in names for pid in groups.get(name, ())) / 1024, 1)
