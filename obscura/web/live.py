@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -11,6 +13,9 @@ from uuid import UUID
 import orjson
 from asgiref.sync import sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest
 
 from obscura.core import log
 from obscura.web.copies import pool_names
@@ -22,6 +27,7 @@ from trading import services as trading
 
 BETWEEN_S = 0.1
 PATIENCE_S = 10.0
+ASK_AGAIN_S = 60.0
 BACKLOG = 100
 MOST_REMEMBERED = 1_000
 NOT_SIGNED_IN, NO_SUCH_TOPIC = 4401, 4404
@@ -34,8 +40,8 @@ class LiveFeed(AsyncWebsocketConsumer):  # type: ignore[misc]
     """``/ws/live/?topic=copies|copies:<pool id>&after=<cursor>``: one message of rows at most every tenth of a second.
 
     A message is ``{"target": "#copies", "swap": "afterbegin", "content": "<tr ...>..."}``. Closes 4401 for whoever is
-    not signed in at this tenant, 4404 for another topic, 1013 for who does not keep up: coming back with the newest
-    cursor loses nothing.
+    not (or no longer) signed in at this tenant, 4404 for another topic, 1013 for who does not keep up: coming back with
+    the newest cursor loses nothing.
     """
 
     inbox: Inbox | None = None
@@ -68,10 +74,18 @@ class LiveFeed(AsyncWebsocketConsumer):  # type: ignore[misc]
             self.pump.cancel()
 
     async def _pump(self, inbox: Inbox) -> None:
-        code = BROKEN
+        code, loop = BROKEN, asyncio.get_running_loop()
         try:
+            asked = loop.time()
             while True:
-                await inbox.woken.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(asked + ASK_AGAIN_S):
+                        await inbox.woken.wait()
+                if loop.time() >= asked + ASK_AGAIN_S:
+                    asked = loop.time()
+                    if not await self._still_signed_in(inbox):
+                        code = NOT_SIGNED_IN
+                        break
                 inbox.woken.clear()
                 if inbox.full:
                     code = COME_BACK
@@ -94,6 +108,17 @@ class LiveFeed(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close(code=code)
         except Exception as error:  # noqa: BLE001 - the socket is gone already, each server says so in its own way
             _logger.debug("live.gone", error=type(error).__name__)
+
+    async def _still_signed_in(self, inbox: Inbox) -> bool:
+        """Whether the session the socket was opened with is still good: not ended, not of somebody shut out."""
+
+        def ask() -> bool:
+            with entered(inbox.schema):
+                request = HttpRequest()
+                request.session = import_module(settings.SESSION_ENGINE).SessionStore(self.scope["session"].session_key)
+                return bool(get_user(request).is_authenticated)
+
+        return await sync_to_async(ask)()
 
     async def _missed(self, inbox: Inbox) -> list[dict[str, Any]]:
         def read() -> list[dict[str, Any]]:

@@ -164,6 +164,28 @@ async def test_who_is_not_signed_in_is_sent_away(stage, client_at):
         assert await closed(one) == live.NOT_SIGNED_IN
 
 
+@pytest.mark.parametrize("shut", ["signed out", "shut out", "new password"])
+async def test_who_is_no_longer_signed_in_hears_no_more(stage, browser, noon, monkeypatch, shut):
+    async with socket(browser, after=int(noon.timestamp()) * 1_000_000) as one:
+        await connected(one)
+        await listening()
+        await sync_to_async(_end)(stage.ben, browser, shut)
+        monkeypatch.setattr(live, "ASK_AGAIN_S", 0)
+        denied = await sync_to_async(stage.denial)(at=noon)
+        await publish(await sync_to_async(row_of)(denied))
+        assert await one.next() == {"type": "websocket.close", "code": live.NOT_SIGNED_IN}
+
+
+def _end(ben, browser, shut):
+    if shut == "signed out":
+        browser.session.flush()
+    elif shut == "shut out":
+        type(ben).objects.filter(pk=ben.pk).update(is_active=False)
+    else:
+        ben.set_password("another long phrase")
+        ben.save()
+
+
 async def test_a_session_of_another_tenant_is_nobodys(stage, beta, cast, client_at):
     await sync_to_async(cast.ben)(at=beta)
 
