@@ -44,10 +44,12 @@ def main() -> int:
         return Demo(plan, where, born=born, once=asked.once, followers=asked.followers).run()
 
     try:
-        return stack.run(plan=plan, driver=driver)
+        code = stack.run(plan=plan, driver=driver)
     except stack.AlreadyRunning as error:
         print(f"demo: {error.__doc__}", file=sys.stderr)
         return 1
+    # Served until somebody asked it to stop: that is its good end.
+    return 0 if code == stack.STOPPED and not asked.once else code
 
 
 class Demo:
@@ -89,7 +91,7 @@ class Demo:
         for house in HOUSES:
             print(f"{house.name:<16} {self.where.url(house.host)}", flush=True)
         print(f"{'Back office':<16} {self.where.url(settings.OFFICE_HOST)}", flush=True)
-        for who, password in people.passwords.items():
+        for who, password in people.passwords.items() if not self.once else ():
             print(f"  {who:<28} {password}", flush=True)
         print(f"Market: {self.plan.source()}. Ada trades every {PACE_S:.0f} seconds.", flush=True)
 

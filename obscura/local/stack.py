@@ -20,9 +20,11 @@ from obscura.local import boot, embedded, leftovers, parts, places
 from obscura.local.lines import Log
 from obscura.local.parts import Plan
 from obscura.local.places import Places
-from obscura.local.supervisor import Spec, Supervisor
+from obscura.local.supervisor import STOPPED, Spec, Supervisor
 
 PREPARE_LIMIT_S = 180.0
+
+__all__ = ["STOPPED", "AlreadyRunning", "Plan", "data_folder", "leave_result", "run"]
 
 Driver = Callable[[Plan, Places], int]
 

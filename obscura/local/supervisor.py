@@ -24,6 +24,8 @@ _PR_SET_PDEATHSIG = 1
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 SETTLED_S = 20.0
 """A process that lived so long has settled: its next death is a first one again."""
+STOPPED = 130
+"""The exit code of a driver that was asked to stop before its end."""
 STOP_LIMIT_S = 4.5
 LAST_WORD_S = 0.5
 """What a wave leaves to each wave behind it."""
@@ -100,7 +102,7 @@ class Supervisor:
                 break
             self._turn(0.5)
         code = self.children[until].code if until else 0
-        return 130 if code is None else code
+        return STOPPED if code is None else code
 
     def stop(self) -> None:
         """Stop all, wave by wave, within five seconds: first politely, then not."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SIZE, REST = Decimal("0.5"), Decimal("0.4995")
 """What the lead buys, and what of it is left to sell when the venue has taken its fee in kind."""
-BURST = 6
+BURST, BURST_COPIES = 6, 12_000
 BURST_MOVES = (("BTCUSDT", "BUY"), ("ETHUSDT", "BUY"))
 BARE_ORDERS = 2_000
 BARE_ACCOUNTS = 64
@@ -125,11 +125,12 @@ class Bench:
 
     def _burst(self, diary: Diary, control: Control, people: Crowd) -> None:
         """Lead trades on each other's heels: what is sustained when work waits."""
+        burst = max(2, min(BURST, BURST_COPIES // people.followers))
         with self.meter:
-            for turn in range(BURST):
+            for turn in range(burst):
                 symbol, side = BURST_MOVES[turn % len(BURST_MOVES)]
                 self._trade(diary, control, people, symbol, side)
-            self._outcomes(people.followers * BURST)
+            self._outcomes(people.followers * burst)
         self._settle(diary)
 
     def _trade(self, diary: Diary, control: Control, people: Crowd, symbol: str, side: str) -> None:
