@@ -72,7 +72,8 @@ class Hand:
             return Move(market, symbol, side, size, "opening")
         away = "SELL" if held > 0 else "BUY"
         chance = self._random.random()
-        if chance < 0.4:
+        # A quarter is closed as a whole: half of it could be less than a venue takes.
+        if chance < 0.4 and abs(held) > size / 4:
             part = (abs(held) / 2).quantize(STEPS[market], rounding=ROUND_FLOOR)
             return Move(market, symbol, away, part, "closing half")
         if chance < 0.55 and market == "usdm":

@@ -228,6 +228,8 @@ class Supervisor:
             for source, target in ((silence, 0), (write, 1), (write, 2)):
                 os.dup2(source, target)
             os.closerange(3, 4096)
+            for stream in (sys.stdout, sys.stderr):
+                stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
             os.environ.update(spec.env)
             if spec.command:
                 os.execvpe(spec.command[0], list(spec.command), os.environ)

@@ -150,7 +150,13 @@ class Chaos:
             self._once(diary, control, lead, hand, move)
 
     def _once(self, diary: Diary, control: Control, lead: Lead, hand: Any, move: Any) -> None:
-        diary.trade(control=control, lead=lead, move=move)
+        from obscura.local.venue import VenueRefused
+
+        try:
+            diary.trade(control=control, lead=lead, move=move)
+        except VenueRefused as error:
+            self._say(f"the venue refused {move.side} {move.quantity} {move.symbol}: {error}")
+            return
         hand.done(move)
         with self._counting:
             self._events += 1
