@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -27,6 +27,8 @@ from trading.venues import binance
 
 _logger = log.get("submit")
 FENCE = 0.6
+MOST_ROWS = 1_000
+"""Rows of one chunk, well below what the signer takes in a frame: a sweep may claim all of a signal at once."""
 
 
 class Batch(NamedTuple):
@@ -98,7 +100,7 @@ def order_chunks(signal: SignalRow, rows: Sequence[Claimed]) -> list[Chunk]:
         groups[(row.environment, row.type, row.time_in_force, row.limit_price, row.reduce_only)].append(row)
     window = settings.COPY_RECV_WINDOW_MS
     chunks = []
-    for (environment, kind, tif, limit, reduce_only), members in groups.items():
+    for (environment, kind, tif, limit, reduce_only), members in _parts(groups):
         head = binance.order_head(
             market=signal.market,
             symbol=signal.symbol,
@@ -125,6 +127,12 @@ def order_chunks(signal: SignalRow, rows: Sequence[Claimed]) -> list[Chunk]:
             )
         )
     return chunks
+
+
+def _parts(groups: Mapping[tuple[Any, ...], list[Claimed]]) -> Iterator[tuple[tuple[Any, ...], list[Claimed]]]:
+    for shape, members in groups.items():
+        for start in range(0, len(members), MOST_ROWS):
+            yield shape, members[start : start + MOST_ROWS]
 
 
 def _tail(row: Claimed) -> bytes:
