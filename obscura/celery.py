@@ -6,8 +6,9 @@ import os
 from typing import Any
 
 from celery.schedules import crontab
-from celery.signals import worker_ready
+from celery.signals import task_prerun, worker_process_init, worker_ready
 from django.conf import settings
+from django.db import close_old_connections, connections
 from kombu import Queue
 from tenant_schemas_celery.app import CeleryApp
 
@@ -57,7 +58,23 @@ app.conf.update(
         },
     },
 )
+# Celery would close the database, pool and all, around every task: a new PostgreSQL session each time. A child runs one
+# task at a time and keeps one session instead (`_one_session`), looked at before each task and replaced when broken.
+app.conf["CELERY_DB_REUSE_MAX"] = 1_000_000_000
 app.set_default()
+
+
+@worker_process_init.connect(weak=False)
+def _one_session(**_: Any) -> None:
+    for database in connections.databases.values():
+        database["OPTIONS"] = {name: value for name, value in database["OPTIONS"].items() if name != "pool"}
+        database["CONN_MAX_AGE"] = None
+
+
+@task_prerun.connect(weak=False)
+def _usable_session(task: Any, **_: Any) -> None:
+    if not task.request.is_eager:
+        close_old_connections()
 
 
 @worker_ready.connect(weak=False)

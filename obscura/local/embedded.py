@@ -185,6 +185,7 @@ class Postgres:
             "max_connections": 200,
             "max_locks_per_transaction": 512,
             "shared_buffers": "256MB",
+            "shared_preload_libraries": "pg_stat_statements",
             "max_wal_size": "2GB",
             "autovacuum_naptime": "15s",
         }

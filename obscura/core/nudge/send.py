@@ -80,15 +80,19 @@ def nudge(task: str, *, queue: str = "default", wait_s: float = GRACE_S, **ids: 
 def done(nudge_id: int | None) -> None:
     """The work is done (or was found done): forget the promise."""
     if nudge_id is not None:
-        with connection.cursor() as cursor:
-            cursor.execute("delete from public.nudge_nudge where id = %s", [nudge_id])
+        _raw().execute("delete from public.nudge_nudge where id = %s", [nudge_id])
 
 
 def failed(nudge_id: int | None, *, error: str) -> None:
     """The work failed in a way nobody expected: keep the reason with the promise, for people to see."""
     if nudge_id is not None:
-        with connection.cursor() as cursor:
-            cursor.execute("update public.nudge_nudge set error = %s where id = %s", [error[:200], nudge_id])
+        _raw().execute("update public.nudge_nudge set error = %s where id = %s", [error[:200], nudge_id])
+
+
+def _raw() -> Any:
+    """The driver's own connection under Django's: these statements name their schema and need no search path."""
+    connection.ensure_connection()
+    return connection.connection
 
 
 def sweep(*, limit: int = 500) -> int:
