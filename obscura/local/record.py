@@ -127,8 +127,6 @@ def unsettled(*, window: Window) -> str:
     for tenant in tenants.each(reason="has the run settled"):
         if count := Signal.objects.filter(received_at__gte=window.since).exclude(state="done").count():
             return f"{count} signals of {tenant.schema_name} are not done"
-        if count := Order.objects.filter(created_at__gte=window.since, status__in=_UNDECIDED).count():
-            return f"{count} orders of {tenant.schema_name} are undecided"
     with connection.cursor() as cursor:
         cursor.execute(_PROMISED, [list(_COPYING), window.since])
         count = cursor.fetchone()[0]
@@ -147,7 +145,6 @@ def wait_until_settled(*, window: Callable[[], Window], limit: float, every: flo
 
 _COPYING = ("trading.plan", "trading.execute", "trading.relay", "trading.group")
 _PROMISED = "select count(*) from public.nudge_nudge where not dead and task = any(%s) and created_at >= %s"
-_UNDECIDED = [int(status) for status in (Status.PLANNED, Status.SENDING, Status.UNSURE)]
 
 
 def _followers() -> dict[str, frozenset[int]]:

@@ -106,10 +106,13 @@ EXPIRED_LEASES = """select o.id, o.signal_id, o.status from {s}.trading_signal g
  where g.state <> 'done' and o.status in (2, 3, 4, 5) and o.lease_until < clock_timestamp()
  order by o.id limit %s for update of o skip locked"""
 
+# The longer a venue has not told, the longer the pause before it is asked again: a key that was taken back must not
+# cost everybody else the venue's patience.
 TAKE_LEASE = (
     f"""update {{s}}.trading_order set
    status = case when status in ({Status.SENDING:d}, {Status.UNSURE:d}) then {Status.UNSURE:d} else status end,
-   lease_until = clock_timestamp() + %s * interval '1 ms'
+   lease_until = clock_timestamp() + greatest(%s * interval '1 ms',
+     least((clock_timestamp() - sent_at) / 4, interval '5 min'))
  where id = any(%s) returning """
     + CLAIMED
     + ", market, symbol, effect, lead_at, error_code, status, side, exchange, position_side"
