@@ -7,7 +7,7 @@ from uuid import UUID
 import celery
 import psycopg
 import redis
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_process_shutdown
 from django.db import connection
 
 import tenants.scope
@@ -19,6 +19,7 @@ from trading.conductor.plan import plan as plan_pool
 from trading.execution import db, reconcile, trades
 from trading.execution import execute as execution
 from trading.execution.lane import lane
+from trading.execution.submit import land, let_fly
 from trading.sentinel import ingest
 from trading.signals import tasks as signal_tasks
 
@@ -36,13 +37,13 @@ class TradesUnknown(Unavailable):
 @nudged("trading.plan")
 def plan(*, pool_id: str) -> None:
     """Plan every waiting signal of a pool."""
-    plan_pool(tenant=directory.tenant_by_schema(connection.schema_name), pool_id=UUID(pool_id))
+    plan_pool(tenant=directory.tenant_by_schema(connection.schema_name), pool_id=UUID(pool_id), fly=let_fly)
 
 
 @nudged("trading.execute")
 def execute(*, signal_id: int, first: int, last: int) -> None:
     """Claim and send a range of planned orders."""
-    execution.execute(schema=connection.schema_name, signal_id=signal_id, first=first, last=last)
+    execution.execute(schema=connection.schema_name, signal_id=signal_id, first=first, last=last, fly=let_fly)
 
 
 @nudged("trading.fetch_trades")
@@ -71,3 +72,9 @@ def _born(**_: object) -> None:
         redis_clients.sync().ping()
     except (OSError, psycopg.Error, redis.RedisError) as error:
         _logger.warning("worker.cold", error=type(error).__name__)  # each is made again when it is needed
+
+
+@worker_process_shutdown.connect(weak=False)
+def _gone(**_: object) -> None:
+    """A child ends in peace: results that are on their way are written first."""
+    land()

@@ -6,7 +6,7 @@ cursor says how far it is planned: a planner that dies is continued by whoever c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from trading.domain import priorities
 from trading.domain.fanout import Copy, Decision, Denied, Follower, Held, Lead, Terms, decide
 from trading.domain.market import MarketFacts
 from trading.execution import arrays, db, store
-from trading.execution.execute import order_leaves, wait
+from trading.execution.execute import order_leaves
 from trading.execution.store import Claimed, SignalRow
 from trading.execution.submit import Flight, place
 from trading.market import cache
@@ -46,8 +46,11 @@ class Planned(NamedTuple):
     denied: list[dict[str, Any]]
 
 
-def plan(*, tenant: Tenant, pool_id: UUID) -> int:
-    """Plan every signal of the pool that waits. Returns how many chunks were planned."""
+def plan(*, tenant: Tenant, pool_id: UUID, fly: Callable[[Flight], object] = Flight.landed) -> int:
+    """Plan every signal of the pool that waits. Returns how many chunks were planned.
+
+    :param fly: what to do in the end with what was placed: wait until it has landed, or `submit.let_fly`
+    """
     schema, done = str(tenant.schema_name), 0
     flights: list[Flight] = []
     facts = _Markets()
@@ -60,7 +63,7 @@ def plan(*, tenant: Tenant, pool_id: UUID) -> int:
         if chunk.denied:
             tenants.feed.publish(schema=schema, rows=chunk.denied)
     for flight in flights:
-        wait(flight)
+        fly(flight)
     return done
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -37,11 +37,14 @@ def load_signal(*, schema: str, signal_id: int) -> SignalRow | None:
     return None if row is None else SignalRow(*row)
 
 
-def execute(*, schema: str, signal_id: int, first: int, last: int) -> int:
-    """Claim what is planned in a range of subscription ids, send it, and wait until results are written.
+def execute(
+    *, schema: str, signal_id: int, first: int, last: int, fly: Callable[[Flight], object] = Flight.landed
+) -> int:
+    """Claim what is planned in a range of subscription ids and send it.
 
     Another worker that comes later finds nothing planned and leaves. Returns how many orders were sent.
 
+    :param fly: what to do with the flight: wait until it has landed, or `submit.let_fly`
     :raises NotSettled: a close in the range still waits for opens on their way; the nudge stays and comes back
     """
     signal = load_signal(schema=schema, signal_id=signal_id)
@@ -58,16 +61,11 @@ def execute(*, schema: str, signal_id: int, first: int, last: int) -> int:
     if signal.effect == "close" or signal.market == "usdm":
         rows += claim_waiting(schema=schema, signal=signal, first=first, last=last)
     if rows:
-        wait(place(schema=schema, signal=signal, rows=rows))
+        fly(place(schema=schema, signal=signal, rows=rows))
     left = session.execute(db.sql(store.STILL_WAITING, schema), ids).fetchone()
     if left and left[0]:
         raise NotSettled
     return len(rows)
-
-
-def wait(flight: Flight) -> None:
-    """Wait for a flight's results; what has not come by then is the sweep's."""
-    flight.wait((settings.COPY_HTTP_TIMEOUT_MS + settings.COPY_RECV_WINDOW_MS) / 1000 + 2)
 
 
 def lapsed(schema: str, signal: SignalRow) -> bool:

@@ -22,7 +22,7 @@ from obscura.core.money import ZERO
 from pools import followers
 from trading.domain.order_state import Status
 from trading.execution import db, hush, results, store, trades
-from trading.execution.execute import execute, load_signal, wait
+from trading.execution.execute import execute, load_signal
 from trading.execution.lane import lane
 from trading.execution.results import Told
 from trading.execution.store import Claimed, SignalRow
@@ -224,7 +224,7 @@ def _act_on_unknown(schema: str, signal: SignalRow, unknown: Sequence[Asked]) ->
     claimed = [Claimed(*row) for row in rows]
     if claimed:
         _logger.info("reconcile.again", schema=schema, signal=signal.id, orders=len(claimed))
-        wait(place(schema=schema, signal=signal, rows=claimed))
+        place(schema=schema, signal=signal, rows=claimed).landed()
     return len(claimed), 0
 
 

@@ -6,9 +6,10 @@ venue itself refuses what a sleeper sends after the receive window; nothing is s
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from trading.venues import binance
 
 _logger = log.get("submit")
 FENCE = 0.6
+MOST_IN_AIR = 4
 MOST_ROWS = 1_000
 """Rows of one chunk, well below what the signer takes in a frame: a sweep may claim all of a signal at once."""
 
@@ -39,7 +41,7 @@ class Batch(NamedTuple):
 
 
 class Flight:
-    """Orders of one signal that were sent together; `wait()` returns when each one's result is written."""
+    """Orders of one signal that were sent together; `landed()` returns when each one's result is written."""
 
     def __init__(self, *, schema: str, signal: SignalRow, rows: Sequence[Claimed]) -> None:
         self.schema, self.signal = schema, signal
@@ -75,9 +77,10 @@ class Flight:
         self.failure = error
         self._written.set()
 
-    def wait(self, timeout: float) -> bool:
-        """Whether every result was written in time."""
-        return self._written.wait(timeout) and self.failure is None
+    def landed(self) -> bool:
+        """Wait until every result is written. False when that failed or took too long: the rest is the sweep's."""
+        longest = (settings.COPY_HTTP_TIMEOUT_MS + settings.COPY_RECV_WINDOW_MS) / 1000 + 2
+        return self._written.wait(longest) and self.failure is None
 
 
 def place(*, schema: str, signal: SignalRow, rows: Sequence[Claimed]) -> Flight:
@@ -91,6 +94,28 @@ def place(*, schema: str, signal: SignalRow, rows: Sequence[Claimed]) -> Flight:
     if free:
         lane().send(schema=schema, chunks=order_chunks(signal, free), on_results=flight.heard)
     return flight
+
+
+def let_fly(flight: Flight) -> None:
+    """Go on while a flight is under way; only when this process has several of them is the oldest waited for.
+
+    A task that waited for its own results would keep its process from the next one for a round trip. Nothing depends
+    on it: what was claimed has a lease, and the sweep asks after what no result came for.
+    """
+    air = _air.setdefault(os.getpid(), deque())
+    air.append(flight)
+    while len(air) > MOST_IN_AIR:
+        air.popleft().landed()
+
+
+def land() -> None:
+    """Wait for all flights of this process: it is about to end."""
+    air = _air.get(os.getpid(), deque())
+    while air:
+        air.popleft().landed()
+
+
+_air: dict[int, deque[Flight]] = {}
 
 
 def order_chunks(signal: SignalRow, rows: Sequence[Claimed]) -> list[Chunk]:
@@ -148,8 +173,6 @@ _lock = threading.Lock()
 
 def _writer() -> queue.SimpleQueue[Batch]:
     """The queue of this process's writer thread, started on first use and anew after a fork."""
-    import os
-
     pid = os.getpid()
     found = _writers.get(pid)
     if found is None:
