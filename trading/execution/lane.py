@@ -68,19 +68,28 @@ class Lane:
         # Those rows never left the signer: opening their accounts and sending them is the same attempt.
         wanted = set(again)
         rows = [row for row in chunk.rows if row[0] in wanted]
-        await self._open(schema, [row[1] for row in rows])
-        await self._sender.send(chunk._replace(rows=rows), on_results=on_results)
+        opened = await self._open(schema, [row[1] for row in rows])
 
-    async def _open(self, schema: str, accounts: Sequence[bytes]) -> None:
+        def heard_again(results: list[Result]) -> None:
+            if not opened:
+                # The signer itself was away: that says nothing about the keys, so these may be sent later.
+                results = [_away(result) for result in results]
+            on_results(results)
+
+        await self._sender.send(chunk._replace(rows=rows), on_results=heard_again)
+
+    async def _open(self, schema: str, accounts: Sequence[bytes]) -> bool:
+        """Open accounts in the signer. False when it could not be asked about all of them."""
         entries = await asyncio.to_thread(_envelopes, schema, [UUID(bytes=account) for account in accounts])
         for start in range(0, len(entries), OPEN_AT_ONCE):
             try:
                 refused = await self._sender.open(entries[start : start + OPEN_AT_ONCE])
             except (SignerUnavailable, SignerRefused) as error:
                 _logger.warning("lane.signer", code=error.code)
-                return
+                return False
             for _, code in refused:
                 _logger.warning("lane.account_refused", code=code)
+        return True
 
     def call(self, make: Callable[[ChunkSender], Awaitable[Any]]) -> Future[Any]:
         """Run something on the sender itself."""
@@ -89,6 +98,12 @@ class Lane:
             return await make(self._sender)
 
         return self.run(work())
+
+
+def _away(result: Result) -> Result:
+    if result.status == -1 and result.body == b"unknown_account":
+        return result._replace(body=b"signer_unavailable")
+    return result
 
 
 def _envelopes(schema: str, accounts: list[UUID]) -> list[tuple[int, bytes, dict[str, str]]]:
