@@ -187,7 +187,7 @@ def _totals(shown: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     result = sum(results, Decimal(0)) if results else None
     at_risk = sum((max(one["ready_to_lose"] - one["lost"], Decimal(0)) for one in live), Decimal(0))
     return [
-        _total("Result", None if result is None else usd_signed(result), "fees paid", tone(result)),
+        _total("Result", None if result is None else usd_signed(result), "closed copies, fees paid", tone(result)),
         _total("In use", usd(sum((one["in_use"] for one in shown), Decimal(0))), "in open copies"),
         _total("Still at risk", usd(at_risk), "of what you are ready to lose"),
         _total("Not copied", str(sum(one["not_copied"] for one in shown)), "each with its reason"),
