@@ -46,7 +46,9 @@ class Lane:
 
     def send(self, *, schema: str, chunks: Sequence[Chunk], on_results: Callable[[list[Result]], None]) -> Future[None]:
         """Send chunks side by side; `on_results` is called on the loop's thread with every row exactly once."""
-        return self.run(self._send_all(schema, chunks, on_results))
+        sent = self.run(self._send_all(schema, chunks, on_results))
+        sent.add_done_callback(_said)
+        return sent
 
     async def _send_all(self, schema: str, chunks: Sequence[Chunk], on_results: Callable[..., None]) -> None:
         await asyncio.gather(*(self._send(schema, chunk, on_results) for chunk in chunks))
@@ -98,6 +100,12 @@ class Lane:
             return await make(self._sender)
 
         return self.run(work())
+
+
+def _said(sent: Future[None]) -> None:
+    """What nobody expected is said here: whoever waits for the flight hears silence, and the sweep asks the venue."""
+    if not sent.cancelled() and (error := sent.exception()) is not None:
+        _logger.error("lane.broken", error=type(error).__name__, exc_info=error)
 
 
 def _away(result: Result) -> Result:

@@ -7,12 +7,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-import msgpack
 import orjson
 from django.db import connection
-from nacl.public import PublicKey, SealedBox
 
 from citadel.models import Credential, ExchangeAccount
+from citadel.sealing import seal
 from obscura.core import clock, redis_clients
 from pools.models import Pool, Subscription, Trader
 from tenants.models import Tenant
@@ -68,9 +67,10 @@ class Stand:
         account = ExchangeAccount.objects.create(
             owner=user, label=f"Paper {uuid4().hex[:4]}", environment="paper", status="active", created_at=now
         )
-        box = SealedBox(PublicKey(self.signer.intake_key()[0]))
-        sealed = box.encrypt(msgpack.packb({"apiKey": key.api_key, "secret": key.secret}))
-        envelopes, _ = self.signer.enrol(tenant=self.tenant.pk, account=account.id.bytes, sealed=sealed)
+        place = {"tenant": self.tenant.pk, "account": account.id.bytes}
+        fields = {"apiKey": key.api_key, "secret": key.secret}
+        sealed = seal(intake=self.signer.intake_key()[0], fields=fields, **place)
+        envelopes, _ = self.signer.enrol(sealed=sealed, **place)
         Credential.objects.create(account=account, envelopes=envelopes, key_version=1, created_at=now)
         subscription = Subscription.objects.create(
             pool=self.pool, user=user, account=account, total_investment=Decimal(invest), max_loss=Decimal(lose),

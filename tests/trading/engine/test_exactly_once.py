@@ -14,8 +14,9 @@ from trading.models import Denial, Order, Signal
 
 
 @pytest.fixture(autouse=True)
-def short_times(settings):
-    """A receive window of 600 ms, so that fences and leases pass while one waits."""
+def short_times(settings, monkeypatch):
+    """A receive window of 600 ms and pauses of a second at most, so that fences and leases pass while one waits."""
+    monkeypatch.setattr(hush, "LONGEST_S", 1)
     settings.COPY_RECV_WINDOW_MS = 600
     settings.COPY_HTTP_TIMEOUT_MS = 400
     settings.COPY_LEASE_MS = 900
