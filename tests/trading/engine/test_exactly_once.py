@@ -17,6 +17,7 @@ from trading.models import Denial, Order, Signal
 def short_times(settings, monkeypatch):
     """A receive window of 600 ms and pauses of a second at most, so that fences and leases pass while one waits."""
     monkeypatch.setattr(hush, "LONGEST_S", 1)
+    monkeypatch.setattr(reconcile, "ASK_AGAIN_MS", 200)
     settings.COPY_RECV_WINDOW_MS = 600
     settings.COPY_HTTP_TIMEOUT_MS = 400
     settings.COPY_LEASE_MS = 900
