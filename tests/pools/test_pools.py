@@ -10,6 +10,7 @@ import pytest
 from obscura.core.audit.models import Entry
 from obscura.core.errors import NotFound
 from pools import services as pools
+from pools.models import Pool, Subscription
 from tenants.scope import entered
 from tests.pools.conftest import ACTOR, TERMS
 
@@ -167,6 +168,25 @@ def test_leads_are_heard_while_somebody_may_have_to_close(alpha, cast, pool_of, 
 
     assert pools.end_subscription(subscription_id=mine.id, actor=ACTOR) is True
     assert (pools.leads_of(lead.account_id), pools.watched_accounts()) == ([], [])
+
+
+@pytest.mark.parametrize("kind", Pool.Kind.values)
+@pytest.mark.parametrize("status", Pool.Status.values)
+@pytest.mark.parametrize("remote", [True, False])
+@pytest.mark.parametrize("following", ["active", "ended", None])
+def test_whoever_is_heard_is_watched_and_nobody_else(alpha, cast, pool_of, account_of, kind, status, remote, following):
+    ben, pool = cast.ben(), pool_of(cast.ada())
+    [lead] = pools.watched_accounts()
+    if following:
+        mine = pools.subscribe(user_id=ben.pk, pool_id=pool.id, account_id=account_of(ben), terms=TERMS, actor=ACTOR)
+        Subscription.objects.filter(pk=mine.id).update(status=following)
+
+    Pool.objects.update(kind=kind, status=status, remote=remote)
+
+    needed = status == "active" or (status in ("paused", "closed") and (kind == "curated" or following == "active"))
+    heard = needed and not remote
+    assert pools.leads_of(lead.account_id) == ([pools.Lead(pool.id, lead.trader_id, Decimal(1))] if heard else [])
+    assert pools.watched_accounts() == ([lead] if heard else [])
 
 
 def test_a_lead_whose_account_is_not_active_is_not_watched(alpha, cast, account_of):
