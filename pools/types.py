@@ -12,6 +12,8 @@ from pools.domain.terms import FixedAmount, Summary, TermsFault
 __all__ = [
     "FixedAmount",
     "Lead",
+    "LeadChoice",
+    "LeadChoices",
     "PoolRef",
     "PoolTerms",
     "ShownTrader",
@@ -97,6 +99,42 @@ class TraderRef:
     user_id: UUID | None
     account_id: UUID | None
     reference_capital_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeadChoice:
+    """A lead that a person may take into a pool of his own.
+
+    :param key: what names it when it is chosen
+    :param trader_id: None for an account that does not lead yet and becomes a lead when it is chosen
+    :param own: it trades on one of the person's own accounts
+    :param follows: the account follows a pool, so that it cannot lead as long as it does
+    :param pool_name: where it is offered; empty for one's own
+    :param fee_percentage: its share of profit there; 0 for one's own
+    """
+
+    key: str
+    name: str
+    trader_id: UUID | None
+    account_id: UUID
+    environment: str
+    own: bool
+    follows: bool
+    pool_name: str
+    fee_percentage: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LeadChoices:
+    """Whom a person's own pools may copy, and which kinds of leads there are beside them that they may not.
+
+    :param remote: leads of pools that are run elsewhere
+    :param by_signals: leads that send signals instead of trading on an account that is watched
+    """
+
+    leads: tuple[LeadChoice, ...]
+    remote: bool
+    by_signals: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pools.services.curated import (
     unpublished,
     withdraw_curated,
 )
+from pools.services.own import LeadUnfit, PoolsFull, lead_choices, open_own_pool
 from pools.services.pools import (
     PoolInvalid,
     PoolIsRemote,
@@ -58,6 +59,8 @@ from pools.services.traders import (
 from pools.types import (
     FixedAmount,
     Lead,
+    LeadChoice,
+    LeadChoices,
     PoolRef,
     PoolTerms,
     ShownTrader,
@@ -74,6 +77,9 @@ __all__ = [
     "AlreadyFollowing",
     "FixedAmount",
     "Lead",
+    "LeadChoice",
+    "LeadChoices",
+    "LeadUnfit",
     "NoTenantZero",
     "PlanLimit",
     "PoolInvalid",
@@ -84,6 +90,7 @@ __all__ = [
     "PoolTerms",
     "PoolUnfit",
     "PoolUnknown",
+    "PoolsFull",
     "ShownTrader",
     "SubscriptionMoveRefused",
     "SubscriptionRef",
@@ -105,7 +112,9 @@ __all__ = [
     "create_trader",
     "end_idle",
     "end_subscription",
+    "lead_choices",
     "leads_of",
+    "open_own_pool",
     "pause_account",
     "pause_all_unfit",
     "pause_pool",
