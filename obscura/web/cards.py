@@ -27,6 +27,7 @@ def pool_card(pool: PoolRef, *, followed: Iterable[str] = ()) -> dict[str, Any]:
         "venue": VENUE,
         "summary": pool.description,
         "kind": pool.kind,
+        "status": pool.status,
         "proven": False,
         "environment": "paper" if any(one.environment == "paper" for one in pool.traders) else "live",
         "following": str(pool.id) in set(followed),

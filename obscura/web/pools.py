@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from obscura.web import cards
+from obscura.web.own_pools import actions_of
 from obscura.web.pages import page, wants_part
 from obscura.web.subscriptions import subscription_cards
 from obscura.web.templatetags.figures import qty, share
@@ -34,7 +35,8 @@ def listing(request: HttpRequest) -> HttpResponse:
     kind = kind if kind in dict(KINDS) else ""
     followed = {str(one.pool_id) for one in pools.subscriptions_of(user_id)}
     found = pools.pools_of(user_id=user_id, kinds=[kind] if kind else None)
-    shown = [cards.pool_card(one, followed=followed) for one in found if _named(one, q)]
+    kept = [one for one in found if one.status != "closed" or str(one.id) in followed]
+    shown = [cards.pool_card(one, followed=followed) for one in kept if _named(one, q)]
     shown.sort(key=lambda card: (not card["following"], card["name"].casefold()))
     context = {"pools": shown, "kinds": KINDS, "kind": kind, "q": q, "nav": "pools"}
     return render(request, "pools/_grid.html" if wants_part(request) else "pools/list.html", context)
@@ -54,6 +56,7 @@ def detail(request: HttpRequest, pool_id: UUID) -> HttpResponse:
         "terms": _terms(pool),
         "leads": [{"name": one.name, "venue": cards.VENUE, "weight": one.weight * 100} for one in pool.traders],
         "subscriptions": subscription_cards(mine),
+        "actions": actions_of(pool, user_id),
         "blocked": CLOSED_WORDS.get(pool.status, ""),
         "copies": [cards.copy_row(row, {str(pool.id): pool.name}) for row in rows],
         "cursor": cards.newest(rows),
@@ -74,7 +77,11 @@ def _stats(pool: PoolRef) -> list[dict[str, Any]]:
         _stat("Followers, 30 d", None, "after fees and misses", unknown),
         _stat("Deepest fall", None, "peak to bottom", unknown),
         _stat("Followers here", qty(pool.followers), "copying now"),
-        _stat("Risk", pool.risk_class.capitalize(), "as its operator rates it"),
+        _stat(
+            "Risk",
+            pool.risk_class.capitalize(),
+            "as you rate it" if pool.kind == "custom" else "as its operator rates it",
+        ),
     ]
 
 

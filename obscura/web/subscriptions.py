@@ -52,7 +52,8 @@ def subscribe(request: HttpRequest, pool_id: UUID) -> HttpResponse:
     user_id: UUID = request.user.pk  # type: ignore[assignment]
     pool = pools.pool_of(pool_id=pool_id, user_id=user_id)
     changed = _changed(request, pool_id)
-    accounts = _usable(user_id, pool, changed)
+    leading = {one.account_id for one in pools.traders_of(user_id=user_id)}
+    accounts = _usable(user_id, pool, changed, leading)
     asked = request.GET if wants_part(request) else request.POST if request.method == "POST" else None
     initial = initial_of(changed) if changed else {"investment": FIRST_INVESTMENT, "ready_to_lose": FIRST_LOSS}
     form = TermsForm(asked, accounts=accounts, initial=initial)
@@ -68,6 +69,7 @@ def subscribe(request: HttpRequest, pool_id: UUID) -> HttpResponse:
         "slider_max": form["investment"].value() or FIRST_INVESTMENT,
         "editing": changed is not None,
         "account_missing": not accounts,
+        "account_leads": bool(leading - {None}),
         "nav": "pools",
         **_summary(form, pool, user_id),
     }
@@ -116,15 +118,20 @@ def _changed(request: HttpRequest, pool_id: UUID) -> SubscriptionRef | None:
     return found
 
 
-def _usable(user_id: UUID, pool: PoolRef, changed: SubscriptionRef | None) -> list[AccountRef]:
-    """The accounts the pool can be copied on: paper money may follow anybody, real money nobody who risks none."""
+def _usable(
+    user_id: UUID, pool: PoolRef, changed: SubscriptionRef | None, leading: set[UUID | None]
+) -> list[AccountRef]:
+    """The accounts the pool can be copied on: paper money may follow anybody, real money nobody who risks none.
+
+    An account that leads is not among them.
+    """
     if changed is not None:
         return [citadel.account(account_id=changed.account_id, user_id=user_id)]
     on_paper = any(one.environment == "paper" for one in pool.traders)
     return [
         one
         for one in citadel.accounts_of(user_id)
-        if one.status == "active" and (one.environment == "paper" or not on_paper)
+        if one.status == "active" and one.id not in leading and (one.environment == "paper" or not on_paper)
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from obscura.web import accounts, copies, home, pools, profile, subscriptions
+from obscura.web import accounts, copies, home, own_pools, pools, profile, subscriptions
 from obscura.web.brand import brand_css
 
 app_name = "web"
@@ -12,8 +12,10 @@ urlpatterns = [
     path("", home.home, name="home"),
     path("brand.css", brand_css, name="brand"),
     path("pools/", pools.listing, name="pools"),
+    path("pools/new/", own_pools.new, name="pool_new"),
     path("pools/<uuid:pool_id>/", pools.detail, name="pool"),
     path("pools/<uuid:pool_id>/copy/", subscriptions.subscribe, name="subscribe"),
+    path("pools/<uuid:pool_id>/<str:action>/", own_pools.act, name="pool_action"),
     path("copies/", copies.listing, name="copies"),
     path("portfolio/", subscriptions.listing, name="subscriptions"),
     path("portfolio/<int:subscription_id>/<str:action>/", subscriptions.act, name="subscription_action"),
