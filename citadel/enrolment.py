@@ -13,6 +13,7 @@ from citadel.domain import permissions
 from citadel.domain.permissions import Finding, Verdict
 from citadel.events import AccountActivated, AccountRevoked
 from citadel.models import Credential, ExchangeAccount
+from citadel.sealing import SealedForAnother
 from obscura.core import clock
 from obscura.core.audit import write as audit
 from obscura.core.errors import Unavailable
@@ -27,6 +28,7 @@ SYSTEM = "system"
 _ACCOUNT, _RESTRICTIONS = "/api/v3/account", "/sapi/v1/account/apiRestrictions"
 
 _UNSEALABLE = "What was entered could not be put into the vault. Connect the account again."
+_MISPLACED = "What the vault was given had been entered for another account. Nothing was kept. Connect it again."
 
 
 class VenueAway(Unavailable):
@@ -133,8 +135,9 @@ def _enveloped(account: ExchangeAccount) -> bool:
     signer = SignerClient(run_dir=settings.RUN_DIR)
     try:
         envelopes, hint = signer.enrol(tenant=tenant_id(), account=account.pk.bytes, sealed=bytes(credential.sealed))
-    except SignerRefused:
-        conclude(account, Verdict(Finding.BAD, _UNSEALABLE), was=Status.PENDING, actor=SYSTEM)
+    except SignerRefused as refusal:
+        words = _MISPLACED if refusal.code == SealedForAnother.code else _UNSEALABLE
+        conclude(account, Verdict(Finding.BAD, words), was=Status.PENDING, actor=SYSTEM)
         return False
     finally:
         signer.close()

@@ -81,7 +81,8 @@ class SignerClient:
     def enrol(self, *, tenant: int, account: bytes, sealed: bytes) -> tuple[dict[str, str], str]:
         """Turn a sealed credential into envelopes by field; also the last four characters of the API key.
 
-        :raises SignerRefused: it was not sealed to the intake key, or has no usable fields
+        :raises SignerRefused: codes ``sealed_*`` (not to the intake key, or not for this account of this tenant) and
+            ``credential_malformed`` (no usable fields)
         """
         answer = self._ask("enrol", tenant=tenant, account=account, sealed=sealed)
         return answer["envelopes"], answer["hint"]

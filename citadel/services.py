@@ -10,19 +10,21 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.views.decorators.debug import sensitive_variables
 
-from citadel import enrolment, sealing
+from citadel import enrolment
 from citadel.domain import exchanges
 from citadel.domain.permissions import Finding
 from citadel.enrolment import VenueAway, enrol, forget
 from citadel.events import AccountRevoked
+from citadel.intake import keys as intake
+from citadel.intake.keys import VaultNotReady, publish_intake_key
 from citadel.models import Credential, ExchangeAccount
 from citadel.paper import PaperVenueAway, open_at_paper_venue
-from citadel.sealing import VaultNotReady, publish_intake_key
 from citadel.types import AccountRef, CredentialField, Exchange
 from obscura.core import clock
 from obscura.core.audit import write as audit
 from obscura.core.errors import Conflict, Invalid, NotFound
 from obscura.core.events import announce
+from obscura.core.ids import uuid7
 from obscura.core.nudge.send import nudge
 from tenants.scope import current
 
@@ -118,9 +120,13 @@ def connect_account(
     if found:
         raise CredentialsInvalid(details={"fields": {fault.field: fault.words for fault in found}})
     _user_exists(owner_id)
-    sealed = sealing.seal(cast("Mapping[str, str]", entered))
+    account_id = uuid7()
+    sealed = intake.sealed_for(
+        tenant=enrolment.tenant_id(), account=account_id.bytes, credentials=cast("Mapping[str, str]", entered)
+    )
     with transaction.atomic():
         row = ExchangeAccount(
+            id=account_id,
             owner_id=owner_id,
             exchange=exchange,
             environment=environment,
@@ -158,7 +164,8 @@ def open_paper_account(*, owner_id: UUID, label: str, usd: str | int, actor: str
     """
     _user_exists(owner_id)
     wanted = _label(label)
-    # Asked first, so that no account is opened at the venue for one that cannot be connected.
+    # Both asked first, so that no account is opened at the venue for one that cannot be connected.
+    intake.intake_key()
     if wanted and ExchangeAccount.objects.exclude(status=Status.REVOKED).filter(owner=owner_id, label=wanted).exists():
         raise LabelTaken
     keys = open_at_paper_venue(label=f"{current()}/{wanted}", usd=usd)

@@ -22,11 +22,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from uuid import UUID
 
-import msgpack
 import uvloop
-from nacl.public import PublicKey, SealedBox
 
 from citadel.client import Chunk, ChunkSender, Result, Row, SignerClient
+from citadel.sealing import seal
 
 _ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\n{"symbol":"BTCUSDT","status":"FILLED"}'
 
@@ -82,8 +81,8 @@ def _accounts(client: SignerClient, n: int) -> list[bytes]:
     accounts = [UUID(int=number + 1).bytes for number in range(n)]
     for account in accounts:
         secret = hashlib.sha256(account).hexdigest()
-        sealed = SealedBox(PublicKey(key)).encrypt(msgpack.packb({"apiKey": secret, "secret": secret}))
-        envelopes, _ = client.enrol(tenant=1, account=account, sealed=bytes(sealed))
+        sealed = seal(intake=key, tenant=1, account=account, fields={"apiKey": secret, "secret": secret})
+        envelopes, _ = client.enrol(tenant=1, account=account, sealed=sealed)
         client.open([(1, account, envelopes)])
     return accounts
 

@@ -9,10 +9,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-import msgpack
-from nacl.exceptions import CryptoError
-from nacl.public import PrivateKey, SealedBox
+from nacl.public import PrivateKey
 
+from citadel import sealing
 from citadel.domain import envelope, policy
 from citadel.domain.frames import BadFrame, FrameTooLarge, Message, pack, unpack
 from citadel.processes import Log
@@ -79,7 +78,7 @@ class Signer:
             ident = given
             answer = self._dispatch(message)
             return pack({"id": ident, "ok": True, **answer})
-        except (BadFrame, FrameTooLarge, Refused, envelope.EnvelopeError) as error:
+        except (BadFrame, FrameTooLarge, Refused, envelope.EnvelopeError, sealing.SealedError) as error:
             return self.refusal(ident, error.code)
         except Exception as error:  # noqa: BLE001 - one bad request must not end signing for all; only the kind is told
             self._log.line("fault", kind=type(error).__name__)
@@ -149,7 +148,12 @@ class Signer:
         tenant, account = message["tenant"], _account(message["account"])
         if not 0 < tenant < 1 << 24:
             raise Refused("bad_fields")
-        fields = self._unsealed(message["sealed"])
+        try:
+            fields = self._unsealed(tenant, account, message["sealed"])
+        except sealing.SealedForAnother as error:
+            # No honest caller comes here: somebody has moved a box from one account to another.
+            self._log.line("enrol_refused", tenant=tenant, account=account.hex(), code=error.code)
+            raise
         version = self._vault.active_version
         envelopes = {
             name: envelope.seal(
@@ -162,15 +166,12 @@ class Signer:
         self._log.line("enrol", tenant=tenant, account=account.hex(), version=version)
         return {"envelopes": envelopes, "hint": public[-4:] if len(public) >= 12 else ""}
 
-    def _unsealed(self, sealed: bytes) -> dict[str, str]:
+    def _unsealed(self, tenant: int, account: bytes, sealed: bytes) -> dict[str, str]:
         if len(sealed) > MAX_SEALED:
             raise Refused("sealed_too_large")
-        try:
-            fields = msgpack.unpackb(SealedBox(self._intake).decrypt(sealed), raw=False)
-        except (CryptoError, ValueError, TypeError):
-            raise Refused("sealed_refused") from None
-        if not isinstance(fields, dict) or not 1 <= len(fields) <= 8:
-            raise Refused("sealed_refused")
+        fields = sealing.unseal(intake=self._intake, tenant=tenant, account=account, sealed=sealed)
+        if not 1 <= len(fields) <= 8:
+            raise Refused("credential_malformed")
         for name, text in fields.items():
             if not isinstance(name, str) or not _FIELD.fullmatch(name) or not isinstance(text, str) or not text:
                 raise Refused("credential_malformed")

@@ -13,14 +13,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import msgpack
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
-from nacl.public import PublicKey, SealedBox
 
 from citadel.client import SignerClient
 from citadel.models import Credential, ExchangeAccount
+from citadel.sealing import seal
 from obscura.core import clock
 from obscura.core.ids import uuid7
 from obscura.core.nudge.models import Nudge
@@ -72,8 +71,8 @@ def gather(
     _dismiss()
     signer = SignerClient(run_dir=settings.RUN_DIR, timeout=10.0)
     try:
-        public, _ = signer.intake_key()
-        desk = Desk(signer=signer, box=SealedBox(PublicKey(public)), control=control, tag=tag)
+        intake, _ = signer.intake_key()
+        desk = Desk(signer=signer, intake=intake, control=control, tag=tag)
         led = [_lead(desk, refs[ZERO.slug], number) for number in range(leads)]
         share = [followers // len(HOUSES) + (n < followers % len(HOUSES)) for n in range(len(HOUSES))]
         for house, count in zip(HOUSES, share, strict=True):
@@ -89,7 +88,7 @@ class Desk:
     """What it takes to open accounts in bulk."""
 
     signer: SignerClient
-    box: SealedBox
+    intake: bytes
     control: Control
     tag: str
 
@@ -129,7 +128,8 @@ class Desk:
         return accounts
 
     def _envelopes(self, tenant: int, account: UUID, pair: Keys) -> dict[str, str]:
-        sealed = bytes(self.box.encrypt(msgpack.packb({"apiKey": pair.api_key, "secret": pair.secret})))
+        fields = {"apiKey": pair.api_key, "secret": pair.secret}
+        sealed = seal(intake=self.intake, tenant=tenant, account=account.bytes, fields=fields)
         envelopes, _ = self.signer.enrol(tenant=tenant, account=account.bytes, sealed=sealed)
         return envelopes
 

@@ -18,10 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
-import msgpack
 import uvloop
-from nacl.public import PublicKey, SealedBox
 
+from citadel import sealing
 from citadel.client import Chunk, ChunkSender, Row, SignerClient
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -216,8 +215,10 @@ class Vault:
         return sealed
 
 
-def seal(key: bytes, one: Person) -> bytes:
-    return bytes(SealedBox(PublicKey(key)).encrypt(msgpack.packb({"apiKey": one.api_key, "secret": one.secret})))
+def seal(key: bytes, one: Person, *, tenant: int = TENANT) -> bytes:
+    """A person's keys as the web seals them, for the person's own account."""
+    fields = {"apiKey": one.api_key, "secret": one.secret}
+    return sealing.seal(intake=key, tenant=tenant, account=one.account, fields=fields)
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 
 import msgpack
 import pytest
-from nacl.public import PrivateKey, PublicKey, SealedBox
+from nacl.public import PrivateKey
 
+from citadel import sealing
 from citadel.client import SignerRefused, SignerUnavailable
 from citadel.domain.frames import MAX_FRAME, pack
 from tests.citadel.support import BEN, CLEO, ROOT, ROOT_KEY, TENANT, Vault, now_ms, person, seal
@@ -125,15 +126,15 @@ def test_only_the_most_recently_used_accounts_stay_open(vault: Vault) -> None:
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
-        ({}, "sealed_refused"),
-        ([1], "sealed_refused"),
+        ({}, "credential_malformed"),
+        ({f"field{number}": "x" for number in range(9)}, "credential_malformed"),
         ({"apiKey": "k\r\nHost: elsewhere", "secret": "s"}, "credential_malformed"),
         ({"apiKey": "k", "secret": ""}, "credential_malformed"),
         ({"apiKey": "k", "secret": 5}, "credential_malformed"),
         ({"api key": "k"}, "credential_malformed"),
     ],
 )
-def test_a_credential_that_is_none_is_refused(quiet_vault: Vault, fields: object, code: str) -> None:
+def test_a_credential_that_is_none_is_refused(quiet_vault: Vault, fields: dict[str, Any], code: str) -> None:
     client = quiet_vault.client()
     key, _ = client.intake_key()
 
@@ -141,7 +142,7 @@ def test_a_credential_that_is_none_is_refused(quiet_vault: Vault, fields: object
         client.enrol(
             tenant=TENANT,
             account=BEN.account,
-            sealed=bytes(SealedBox(PublicKey(key)).encrypt(msgpack.packb(fields))),
+            sealed=sealing.seal(intake=key, tenant=TENANT, account=BEN.account, fields=fields),
         )
 
     assert refusal.value.code == code

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from citadel import services as citadel
+from citadel.intake.keys import VaultNotReady
+from citadel.intake.models import IntakeKey
 from citadel.models import ExchangeAccount
-from citadel.sealing import VaultNotReady
+from obscura.core import clock
 from obscura.core.errors import Invalid
 from tests.citadel.support import Vault
 from tests.contracts.support import Venue
@@ -102,6 +104,7 @@ def test_a_name_that_is_taken_opens_nothing_at_the_venue(ready: Venue, cast):
 
 @pytest.mark.parametrize("address", ["", "nowhere", "127.0.0.1:1"])
 def test_a_paper_venue_that_is_not_running_is_said_plainly(alpha, cast, monkeypatch, address):
+    IntakeKey.objects.create(kid="test", public=bytes([9, *bytes(31)]), created_at=clock.now())
     monkeypatch.setenv("OBSCURA_PAPER_CONTROL", address)
 
     with pytest.raises(citadel.PaperVenueAway) as found:
@@ -111,12 +114,12 @@ def test_a_paper_venue_that_is_not_running_is_said_plainly(alpha, cast, monkeypa
     assert ExchangeAccount.objects.exists() is False
 
 
-def test_without_a_vault_no_paper_account_is_left_over(ready: Venue, cast):
-    from citadel.intake.models import IntakeKey
-
+def test_without_a_vault_no_paper_account_is_left_over_here_or_at_the_venue(ready: Venue, cast):
     IntakeKey.objects.all().delete()
+    before = len(ready.control("GET", "/accounts"))
 
     with pytest.raises(VaultNotReady):
         citadel.open_paper_account(owner_id=cast.ben().pk, label="P", usd=100, actor="test")
 
     assert ExchangeAccount.objects.exists() is False
+    assert len(ready.control("GET", "/accounts")) == before

@@ -11,8 +11,8 @@ from django.views.debug import SafeExceptionReporterFilter, get_exception_report
 
 from citadel import sealing
 from citadel import services as citadel
+from citadel.intake.keys import VaultNotReady
 from citadel.models import Credential
-from citadel.sealing import VaultNotReady
 from tests.citadel.support import BEN, CLEO
 
 SECRETS = (BEN.secret, CLEO.secret)
@@ -66,13 +66,14 @@ def test_no_secret_is_in_a_repr_or_an_error(alpha, cast, connect, capfd, caplog)
     assert in_it("".join([*shown, out, err, caplog.text])) == []
 
 
-def test_no_secret_is_in_the_report_of_a_mistake(alpha, cast, connect, monkeypatch, settings):
+@pytest.mark.parametrize("where", ["seal", "SealedBox"])
+def test_no_secret_is_in_the_report_of_a_mistake(alpha, cast, connect, monkeypatch, settings, where):
     settings.DEBUG = False
 
-    def broken(_: object) -> bytes:
+    def broken(*_: object, **given: object) -> bytes:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(sealing, "seal", broken)
+    monkeypatch.setattr(sealing, where, broken)
     try:
         connect(cast.ben())
     except ZeroDivisionError:

@@ -48,7 +48,8 @@ class House:
         client = self.vault.client()
         intake, _ = client.intake_key()
         person = Person(account.pk.bytes, key.api_key, key.secret)
-        envelopes, _ = client.enrol(tenant=self.tenant.id, account=person.account, sealed=seal(intake, person))
+        sealed = seal(intake, person, tenant=self.tenant.id)
+        envelopes, _ = client.enrol(tenant=self.tenant.id, account=person.account, sealed=sealed)
         client.close()
         Credential.objects.create(account=account, envelopes=envelopes, created_at=datetime.now(UTC))
 

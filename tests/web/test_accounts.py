@@ -5,12 +5,12 @@ import json
 import re
 import threading
 
-import msgpack
 import pytest
-from nacl.public import PrivateKey, SealedBox
+from nacl.public import PrivateKey
 
 from citadel.intake.models import IntakeKey
 from citadel.models import Credential, ExchangeAccount
+from citadel.sealing import unseal
 from obscura.core import clock
 from tests.web.test_pages import HTMX, text
 
@@ -52,12 +52,13 @@ def entered(**changes):
     return values | changes
 
 
-def test_a_key_is_sealed_to_the_vault_and_its_account_waits_for_the_check(stage, browser, vault):
+def test_a_key_is_sealed_to_the_vault_and_its_account_waits_for_the_check(alpha, stage, browser, vault):
     answer = browser.post("/exchange-accounts/new/", entered(), follow=True)
 
     made = ExchangeAccount.objects.get(label="Main")
     sealed = bytes(Credential.objects.get(account=made).sealed)
-    assert msgpack.unpackb(SealedBox(vault).decrypt(sealed)) == {"apiKey": API_KEY, "secret": SECRET}
+    place = {"tenant": alpha.pk, "account": made.pk.bytes}
+    assert unseal(intake=vault, sealed=sealed, **place) == {"apiKey": API_KEY, "secret": SECRET}
     assert (made.status, made.owner_id, made.environment) == ("pending", stage.ben.pk, "live")
     assert "Main is connected. Its key is being checked." in text(answer)
     assert "Being checked" in text(answer)
