@@ -10,7 +10,14 @@ from pools.services.curated import (
     unpublished,
     withdraw_curated,
 )
-from pools.services.own import LeadUnfit, PoolsFull, lead_choices, open_own_pool
+from pools.services.own import (
+    LeadUnfit,
+    PoolsFull,
+    StillLeading,
+    lead_choices,
+    open_own_pool,
+    release_account,
+)
 from pools.services.pools import (
     PoolInvalid,
     PoolIsRemote,
@@ -92,6 +99,7 @@ __all__ = [
     "PoolUnknown",
     "PoolsFull",
     "ShownTrader",
+    "StillLeading",
     "SubscriptionMoveRefused",
     "SubscriptionRef",
     "SubscriptionUnknown",
@@ -125,6 +133,7 @@ __all__ = [
     "pools_of",
     "publish_curated",
     "relay_targets",
+    "release_account",
     "resume_subscription",
     "stop_subscription",
     "subscribe",

@@ -7,8 +7,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from citadel import services as citadel
+from obscura.core.audit import write as audit
 from obscura.core.errors import Conflict, Invalid
 from pools.locks import hold
 from pools.models import Pool, PoolTrader, Subscription, Trader
@@ -27,10 +29,17 @@ class LeadUnfit(Invalid):
 
 
 class PoolsFull(Conflict):
-    """A person has twenty pools of his own at most."""
+    """There are twenty pools of yours already, and more there cannot be."""
 
     code = "own_pools_full"
     remedy = "Close a pool you no longer copy, then make a new one."
+
+
+class StillLeading(Conflict):
+    """This account leads in a pool that others run."""
+
+    code = "still_leading"
+    remedy = "Ask the people who run this service to take it out."
 
 
 def lead_choices(user_id: UUID) -> LeadChoices:
@@ -77,10 +86,7 @@ def open_own_pool(
         hold(f"own:{user_id}")
         if Pool.objects.filter(owner=user_id).exclude(status=Pool.Status.CLOSED).count() >= MOST_POOLS:
             raise PoolsFull
-        choices = {one.key: one for one in lead_choices(user_id).leads}
-        if any(key not in choices for key, _ in leads):
-            raise LeadUnfit
-        chosen = [(choices[key], weight) for key, weight in leads]
+        chosen = _chosen(user_id, leads)
         made = pools.create_pool(
             kind=Pool.Kind.CUSTOM,
             name=name,
@@ -92,6 +98,51 @@ def open_own_pool(
             actor=actor,
         )
         return pools.activate_pool(pool_id=made.id, user_id=user_id, actor=actor)
+
+
+def release_account(*, account_id: UUID, user_id: UUID, actor: str) -> None:
+    """Let an account of this person's lead no more, so that it may follow again or be removed. May be repeated.
+
+    Its trader stays as a name in the pools that are closed; an account that leads again does so as another trader.
+
+    :raises NotFound: this user has none of this id
+    :raises StillLeading: a pool that is not closed has a place for it, or copies of it are still open
+    """
+    citadel.account(account_id=account_id, user_id=user_id)
+    with transaction.atomic():
+        hold(f"account:{account_id}")
+        trader = Trader.objects.filter(account=account_id).first()
+        if trader is None:
+            return
+        places = PoolTrader.objects.filter(trader=trader)
+        _leads_nowhere(places.exclude(pool__status=Pool.Status.CLOSED), user_id)
+        if places.filter(traders.heard()).exists():
+            raise StillLeading("Copies of this account are still open.", remedy="Wait until they are closed.")
+        trader.account = None
+        trader.save(update_fields=["account"])
+        audit.record("pools.trader.released", actor=actor, subject=f"trader:{trader.pk}", account=str(account_id))
+
+
+def _leads_nowhere(places: QuerySet[PoolTrader], user_id: UUID) -> None:
+    # Only one's own pools are named: that somebody else has a pool of his own is nobody's business.
+    own = list(places.filter(pool__owner=user_id).order_by("pool__name").values_list("pool__name", flat=True))
+    if own:
+        raise StillLeading(f"This account leads in {', '.join(own)}.", remedy="Close what it leads first.")
+    if places.exists():
+        raise StillLeading
+
+
+def _chosen(user_id: UUID, leads: Sequence[tuple[str, Decimal]]) -> list[tuple[LeadChoice, Decimal]]:
+    """The leads that are named, kept from being released or from following until the transaction ends."""
+    before = {one.key: one for one in lead_choices(user_id).leads}
+    if any(key not in before for key, _ in leads):
+        raise LeadUnfit
+    for account_id in sorted({before[key].account_id for key, _ in leads}):
+        hold(f"account:{account_id}")
+    now = {one.key: one for one in lead_choices(user_id).leads}
+    if any(key not in now for key, _ in leads):
+        raise LeadUnfit
+    return [(now[key], weight) for key, weight in leads]
 
 
 def _trader(one: LeadChoice, user_id: UUID, actor: str) -> UUID:

@@ -21,7 +21,7 @@ from pools.types import Lead, TraderRef, WatchedLead
 MARKETS = {"binance": ("spot", "usdm")}
 """Markets that are watched at each exchange a lead may trade at."""
 
-# `_heard` in SQL: this is asked for every trade of a lead, and building the query took longer than its answer.
+# `heard` in SQL: this is asked for every trade of a lead, and building the query took longer than its answer.
 _LEADS = """select place.pool_id, place.trader_id, place.weight
  from pools_trader trader join pools_pooltrader place on place.trader_id = trader.id
  join pools_pool pool on pool.id = place.pool_id
@@ -102,7 +102,7 @@ def leads_of(account_id: UUID) -> list[Lead]:
 
 def watched_accounts() -> list[WatchedLead]:
     """Every active account whose trades somebody has to hear of; see `leads_of`."""
-    places = PoolTrader.objects.filter(_heard(), trader=OuterRef("pk"))
+    places = PoolTrader.objects.filter(heard(), trader=OuterRef("pk"))
     traders = Trader.objects.filter(Exists(places), account__status="active")
     return [
         WatchedLead(
@@ -122,7 +122,8 @@ def leads(account_id: UUID) -> bool:
     return Trader.objects.filter(account=account_id).exists()
 
 
-def _heard() -> Q:
+def heard() -> Q:
+    """The places whose followers have to hear of their lead's trades; see `leads_of`."""
     followed: QuerySet[Subscription] = Subscription.objects.filter(pool=OuterRef("pool_id")).exclude(
         status=Subscription.Status.ENDED
     )
