@@ -41,7 +41,8 @@ def listing(request: HttpRequest) -> HttpResponse:
     user_id: UUID = request.user.pk  # type: ignore[assignment]
     used = _uses(user_id)
     names = {one.code: one.name for one in citadel.supported_exchanges()}
-    shown = [_line(one, names, used[one.id]) for one in citadel.accounts_of(user_id)]
+    leading = _leading(user_id)
+    shown = [_line(one, names, used[one.id], one.id in leading) for one in citadel.accounts_of(user_id)]
     return render(request, "accounts/list.html", {"accounts": shown, "nav": "accounts"})
 
 
@@ -96,19 +97,38 @@ def remove(request: HttpRequest, account_id: UUID) -> HttpResponse:
     one = citadel.account(account_id=account_id, user_id=user_id)
     if _uses(user_id)[account_id]:
         tell(request, AccountInUse(f"{one.label} is in use."))
-    elif any(trader.account_id == account_id for trader in pools.traders_of(user_id=user_id)):
-        tell(request, AccountInUse(f"A trader leads on {one.label}.", remedy="Ask the people who run this service."))
+    elif account_id in _leading(user_id):
+        tell(request, AccountInUse(f"A trader leads on {one.label}.", remedy="Let it stop leading first."))
     else:
         citadel.revoke_account(account_id=account_id, user_id=user_id, actor=actor(request))
         messages.success(request, f"{one.label} is removed. Its key is erased from the vault.")
     return redirect("web:accounts")
 
 
+@require_POST
+@page
+def release(request: HttpRequest, account_id: UUID) -> HttpResponse:
+    """``POST /exchange-accounts/<id>/release/``: let it lead no more, so that it may follow again."""
+    user_id: UUID = request.user.pk  # type: ignore[assignment]
+    one = citadel.account(account_id=account_id, user_id=user_id)
+    try:
+        pools.release_account(account_id=account_id, user_id=user_id, actor=actor(request))
+    except pools.StillLeading as problem:
+        tell(request, problem)
+    else:
+        messages.success(request, f"{one.label} leads no more. It can copy pools again.")
+    return redirect("web:accounts")
+
+
+def _leading(user_id: UUID) -> set[UUID | None]:
+    return {one.account_id for one in pools.traders_of(user_id=user_id)}
+
+
 def _uses(user_id: UUID) -> Counter[UUID]:
     return Counter(one.account_id for one in pools.subscriptions_of(user_id))
 
 
-def _line(one: AccountRef, names: Mapping[str, str], in_use: int) -> dict[str, Any]:
+def _line(one: AccountRef, names: Mapping[str, str], in_use: int, leads: bool) -> dict[str, Any]:
     return {
         "id": one.id,
         "label": one.label,
@@ -119,6 +139,7 @@ def _line(one: AccountRef, names: Mapping[str, str], in_use: int) -> dict[str, A
         "checked_at": one.checked_at,
         "key_hint": one.hint,
         "in_use": in_use,
+        "leads": leads,
     }
 
 

@@ -42,8 +42,8 @@ class LeadSelect(forms.Select):
         return option
 
 
-class OwnPoolForm(forms.Form):
-    """What is typed on the page of a new pool; who may be chosen is for the services to say."""
+class PoolWordsForm(forms.Form):
+    """What a person's own pool is called, and how he sees it."""
 
     name = forms.CharField(label="Name", max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     sentence = forms.CharField(
@@ -54,6 +54,25 @@ class OwnPoolForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     risk = forms.ChoiceField(label="Risk, as you see it", choices=RISKS, initial="medium")
+
+    def words(self) -> dict[str, str]:
+        """What was typed, by the names of the services, of a form that is valid."""
+        given = self.cleaned_data
+        return {"name": given["name"], "description": given["sentence"], "risk_class": given["risk"]}
+
+    def take(self, problem: Problem) -> None:
+        """Show a service's refusal beside the fields it names, or above them all."""
+        named: Any = problem.details.get("fields")
+        if not isinstance(named, Mapping):
+            self.add_error(None, f"{problem.message} {problem.remedy}")
+            return
+        for name, words in named.items():
+            shown = {"description": "sentence", "risk_class": "risk"}.get(str(name), str(name))
+            self.add_error(shown if shown in self.fields else None, str(words))
+
+
+class OwnPoolForm(PoolWordsForm):
+    """The same with leads and weights, for a new pool; who may be chosen is for the services to say."""
 
     def __init__(self, *args: Any, choices: LeadChoices, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -102,16 +121,6 @@ class OwnPoolForm(forms.Form):
             if self.cleaned_data.get(f"lead_{number}") == "" and self.cleaned_data.get(f"weight_{number}"):
                 self.add_error(f"lead_{number}", NO_ONE)
         return self.cleaned_data
-
-    def take(self, problem: Problem) -> None:
-        """Show a service's refusal beside the fields it names, or above them all."""
-        named: Any = problem.details.get("fields")
-        if not isinstance(named, Mapping):
-            self.add_error(None, f"{problem.message} {problem.remedy}")
-            return
-        for name, words in named.items():
-            shown = {"description": "sentence", "risk_class": "risk"}.get(str(name), str(name))
-            self.add_error(shown if shown in self.fields else None, str(words))
 
     def _entered(self) -> Iterator[tuple[int, str, int]]:
         for number in range(1, ROWS + 1):

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from obscura.core.errors import Problem
-from obscura.web.own_pool_form import OwnPoolForm
+from obscura.web.own_pool_form import OwnPoolForm, PoolWordsForm
 from obscura.web.pages import actor, page, tell
 from pools import services as pools
 from pools.types import LeadChoices, PoolRef
@@ -47,6 +47,28 @@ def new(request: HttpRequest) -> HttpResponse:
     return render(request, "pools/new.html", context, status=422 if form.errors else 200)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def change(request: HttpRequest, pool_id: UUID) -> HttpResponse:
+    """``/pools/<id>/change/``: other words for one's own pool. Its leads stay: copies of theirs close with them."""
+    user_id: UUID = request.user.pk  # type: ignore[assignment]
+    pool = pools.pool_of(pool_id=pool_id, user_id=user_id)
+    if not actions_of(pool, user_id):
+        raise Http404
+    initial = {"name": pool.name, "sentence": pool.description, "risk": pool.risk_class}
+    form = PoolWordsForm(request.POST if request.method == "POST" else None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            pools.change_pool(pool_id=pool_id, user_id=user_id, actor=actor(request), **form.words())
+        except pools.PoolInvalid as problem:
+            form.take(problem)
+        else:
+            messages.success(request, "Saved.")
+            return redirect("web:pool", pool_id)
+    context = {"form": form, "pool": {"id": pool.id, "name": pool.name}, "nav": "pools"}
+    return render(request, "pools/change.html", context, status=422 if form.errors else 200)
+
+
 @require_POST
 @page
 def act(request: HttpRequest, pool_id: UUID, action: str) -> HttpResponse:
@@ -74,11 +96,9 @@ def _made(request: HttpRequest, form: OwnPoolForm) -> PoolRef | None:
     try:
         return pools.open_own_pool(
             user_id=request.user.pk,  # type: ignore[arg-type]
-            name=form.cleaned_data["name"],
-            description=form.cleaned_data["sentence"],
-            risk_class=form.cleaned_data["risk"],
             leads=form.chosen(),
             actor=actor(request),
+            **form.words(),
         )
     except Problem as problem:
         form.take(problem)

@@ -15,6 +15,7 @@ urlpatterns = [
     path("pools/new/", own_pools.new, name="pool_new"),
     path("pools/<uuid:pool_id>/", pools.detail, name="pool"),
     path("pools/<uuid:pool_id>/copy/", subscriptions.subscribe, name="subscribe"),
+    path("pools/<uuid:pool_id>/change/", own_pools.change, name="pool_change"),
     path("pools/<uuid:pool_id>/<str:action>/", own_pools.act, name="pool_action"),
     path("copies/", copies.listing, name="copies"),
     path("portfolio/", subscriptions.listing, name="subscriptions"),
@@ -22,6 +23,7 @@ urlpatterns = [
     path("exchange-accounts/", accounts.listing, name="accounts"),
     path("exchange-accounts/new/", accounts.new, name="account_new"),
     path("exchange-accounts/<uuid:account_id>/check/", accounts.check, name="account_check"),
+    path("exchange-accounts/<uuid:account_id>/release/", accounts.release, name="account_release"),
     path("exchange-accounts/<uuid:account_id>/remove/", accounts.remove, name="account_remove"),
     path("profile/", profile.profile, name="profile"),
 ]

@@ -206,7 +206,7 @@ def test_there_is_a_most_of_own_pools(stage, lead, cleo, desk):
     answer = desk.post(NEW, asked(lead))
 
     assert answer.status_code == 422
-    assert "twenty pools of his own at most. Close a pool" in text(answer)
+    assert "There are twenty pools of yours already, and more there cannot be. Close a pool" in text(answer)
     assert own(cleo).count() == 20
 
 
@@ -305,3 +305,74 @@ def test_actions_take_posts_and_known_words_alone(stage, lead, cleo, desk):
 
     assert desk.get(f"/pools/{made.pk}/close/").status_code == 405
     assert desk.post(f"/pools/{made.pk}/sell/").status_code == 404
+    assert desk.delete(f"/pools/{made.pk}/change/").status_code == 405
+
+
+def test_the_words_of_an_own_pool_are_changed_and_its_leads_stay(stage, lead, cleo, desk):
+    desk.post(NEW, asked(lead, sentence="Ada at half size."))
+    address = f"/pools/{own(cleo).get().pk}/change/"
+    assert 'value="Ada at half size."' in desk.get(address).content.decode()
+
+    answer = desk.post(address, {"name": "Quiet half", "sentence": "", "risk": "medium"}, follow=True)
+
+    made = own(cleo).get()
+    assert "Saved." in text(answer)
+    assert (made.name, made.description, made.risk_class) == ("Quiet half", "", "medium")
+    assert made.places.get().weight == Decimal("0.5")
+    wrong = desk.post(address, {"name": "two\tparts", "sentence": "x" * 201, "risk": "none"})
+    assert wrong.status_code == 422
+    assert "Quiet half" in text(wrong)
+
+
+def test_nobody_changes_the_words_of_what_is_not_his(stage, lead, cleo, desk, browser):
+    desk.post(NEW, asked(lead))
+    made = own(cleo).get()
+
+    for other, pool in ((browser, made), (desk, stage.pool)):
+        assert other.get(f"/pools/{pool.pk}/change/").status_code == 404
+        assert other.post(f"/pools/{pool.pk}/change/", {"name": "Taken", "risk": "low"}).status_code == 404
+    desk.post(f"/pools/{made.pk}/close/")
+    assert desk.get(f"/pools/{made.pk}/change/").status_code == 404
+    assert not Pool.objects.filter(name="Taken").exists()
+
+
+# -- an account stops leading -------------------------------------------------------------------------------------
+
+
+def test_an_account_stops_leading_when_its_pools_are_closed_and_copied_by_nobody(stage, cleo, desk):
+    account = stage.paper_account(cleo, label="My desk")
+    desk.post(NEW, asked(f"account:{account.pk}"))
+    made = own(cleo).get()
+    subscription = stage.follow(cleo, stage.paper_account(cleo, label="Copies"), made)
+    address = f"/exchange-accounts/{account.pk}/release/"
+    assert "leads, and therefore copies nothing" in text(desk.get("/exchange-accounts/"))
+
+    assert "leads in Half of Ada. Close what it leads first." in text(desk.post(address, follow=True))
+    desk.post(f"/pools/{made.pk}/close/")
+    assert "Copies of this account are still open." in text(desk.post(address, follow=True))
+    Subscription.objects.filter(pk=subscription.pk).update(status="ended")
+    assert "My desk leads no more." in text(desk.post(address, follow=True))
+
+    assert not Trader.objects.filter(account=account).exists()
+    assert "Copy my own trading from My desk (paper)" in text(desk.get(NEW))
+
+
+def test_an_account_that_leads_is_not_removed(stage, cleo, desk):
+    account = stage.paper_account(cleo, label="My desk")
+    desk.post(NEW, asked(f"account:{account.pk}"))
+
+    answer = desk.post(f"/exchange-accounts/{account.pk}/remove/", follow=True)
+
+    assert "A trader leads on My desk. Let it stop leading first." in text(answer)
+
+
+def test_what_others_lead_with_is_released_by_nobody_else(stage, lead, desk, client_at):
+    account = Trader.objects.get(pk=stage.ada.pk).account
+    address = f"/exchange-accounts/{account.pk}/release/"
+
+    assert desk.post(address).status_code == 404
+    assert client_at("alpha.testserver").post(address).status_code == 302
+    mine = client_at("alpha.testserver", user=account.owner).post(address, follow=True)
+    assert "This account leads in Northern Momentum" not in text(mine)
+    assert "Ask the people who run this service" in text(mine)
+    assert Trader.objects.get(pk=stage.ada.pk).account == account
