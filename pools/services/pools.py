@@ -94,6 +94,13 @@ def create_pool(
     return pool_of(pool_id=pool.pk)
 
 
+class LeadFollowed(Conflict):
+    """A lead that people copy cannot be taken out of the pool: what is open would never be closed."""
+
+    code = "lead_followed"
+    remedy = "Give it a small weight, or pause the pool; take it out when nobody follows the pool any more."
+
+
 def change_pool(
     *,
     pool_id: UUID,
@@ -109,6 +116,7 @@ def change_pool(
     :raises PoolIsRemote: the platform runs it
     :raises PoolMoveRefused: it is closed
     :raises PoolInvalid: `details` names the fields
+    :raises LeadFollowed: a lead would go whose trades people hold: their closes would be heard by nobody
     """
     values = _checked(**changes)
     with transaction.atomic():
@@ -119,7 +127,10 @@ def change_pool(
             setattr(pool, name, value)
         pool.save(update_fields=list(values) or ["name"])
         if traders is not None:
-            PoolTrader.objects.filter(pool=pool).exclude(trader__in=[trader for trader, _ in traders]).delete()
+            leaving = PoolTrader.objects.filter(pool=pool).exclude(trader__in=[trader for trader, _ in traders])
+            if leaving.exists() and pool.subscriptions.exclude(status="ended").exists():
+                raise LeadFollowed
+            leaving.delete()
             _seat(pool, traders)
         told = {name: str(value) for name, value in values.items() if name != "description"}
         audit.record("pools.pool.changed", actor=actor, subject=f"pool:{pool.pk}", **told)

@@ -10,10 +10,10 @@ import pytest
 
 from obscura.core import clock
 from obscura.core.audit.models import Entry
-from obscura.core.errors import NotFound
+from obscura.core.errors import NotFound, Problem
 from obscura.core.nudge.models import Nudge
 from pools import services as pools
-from pools.models import Subscription
+from pools.models import Pool, Subscription
 from pools.tasks import end
 from tenants import services as tenants
 from tenants.scope import entered
@@ -293,3 +293,19 @@ def test_the_owner_of_a_custom_pool_follows_it_himself(alpha, cast, ben, follow)
     pools.activate_pool(pool_id=mine.id, user_id=ben.pk, actor=ACTOR)
 
     assert follow(pool_id=mine.id).pool_name == "Mine"
+
+
+def test_a_lead_that_is_followed_is_not_taken_out_of_the_pool(alpha, pool, follow):
+    subscription = follow()
+    eve = pools.create_trader(
+        name="Eve", account_id=None, reference_capital_usd=Decimal(1000), user_id=None, actor=ACTOR
+    )
+
+    with pytest.raises(Problem) as refusal:
+        pools.change_pool(pool_id=pool.id, traders=[(eve.id, Decimal(1))], actor=ACTOR)
+    assert refusal.value.code == "lead_followed"
+    assert [place.trader.name for place in Pool.objects.get(pk=pool.id).places.all()] != ["Eve"]
+
+    Subscription.objects.filter(pk=subscription.id).update(status="ended")
+    pools.change_pool(pool_id=pool.id, traders=[(eve.id, Decimal(1))], actor=ACTOR)
+    assert [place.trader.name for place in Pool.objects.get(pk=pool.id).places.all()] == ["Eve"]
