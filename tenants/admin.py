@@ -5,15 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin import AdminSite
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminColorInputWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminColorInputWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from obscura.core.db.session import connection
 from obscura.core.errors import Problem
@@ -51,7 +58,9 @@ def actor_of(request: HttpRequest) -> str:
 class OpenTenantForm(forms.ModelForm):
     """What is asked to open a tenant."""
 
-    slug = forms.CharField(widget=UnfoldAdminTextInputWidget, help_text='Its schema is t_<slug>, e.g. "aurora".')
+    slug = forms.CharField(
+        widget=UnfoldAdminTextInputWidget, help_text="One word, e.g. aurora: its schema will be t_aurora."
+    )
     hosts = forms.CharField(
         widget=UnfoldAdminTextInputWidget, help_text="Host names, separated by spaces; the first is the primary one."
     )
@@ -63,7 +72,7 @@ class OpenTenantForm(forms.ModelForm):
     class Meta:
         model = Tenant
         fields = ("name", "slug", "kind", "hosts", "brand_colour")
-        widgets = {"brand_colour": UnfoldAdminColorInputWidget}
+        widgets = {"name": UnfoldAdminTextInputWidget, "brand_colour": UnfoldAdminColorInputWidget}
 
     def clean_slug(self) -> str:
         slug = str(self.cleaned_data["slug"])
@@ -90,15 +99,55 @@ class DomainInline(TabularInline):  # type: ignore[misc]
     extra = 0
 
 
+OWN = (Tenant.Kind.OFFICE, Tenant.Kind.TEMPLATE)
+"""Rows of the directory that are no tenants: the back office itself, and what new tenants are copied from."""
+
+
+class RowsFilter(admin.SimpleListFilter):
+    """Tenants, unless the platform's own rows are asked for."""
+
+    title = "rows"
+    parameter_name = "rows"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("own", "The platform's own")]
+
+    def choices(self, changelist: Any) -> Any:
+        for choice in super().choices(changelist):
+            yield {**choice, "display": "Tenants"} if choice["display"] == gettext("All") else choice
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset  # `TenantAdmin.get_queryset` chose already, so that a total counts no other rows
+
+
 class TenantAdmin(ModelAdmin):  # type: ignore[misc]
     """Tenants: opened by a form, suspended and reopened by actions, never deleted here."""
 
-    list_display = ("name", "schema_name", "kind", "status", "offers_curated", "created_at")
-    list_filter = ("kind", "status")
+    list_display = ("name", "kind", "state", "schema_name", "offers_curated", "created_at")
+    list_filter = (RowsFilter, "kind", "status")
+    ordering = ("-created_at", "-id")
+    list_fullwidth = True
     search_fields = ("name", "schema_name", "domains__domain")
     fields = ("name", "schema_name", "kind", "status", "brand_colour", "offers_curated", "entitlements", "created_at")
     readonly_fields = ("schema_name", "kind", "status", "created_at")
     actions = ("suspend", "reopen")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Every row for its own page; a list has either tenants or the platform's own rows."""
+        rows = super().get_queryset(request)
+        match = request.resolver_match
+        if match is None or not str(match.url_name).endswith("_changelist"):
+            return rows
+        return rows.filter(kind__in=OWN) if request.GET.get("rows") == "own" else rows.exclude(kind__in=OWN)
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """The platform's own rows have no doors to close."""
+        return {} if request.GET.get("rows") == "own" else super().get_actions(request)
+
+    @display(description="State", ordering="status", label={"open": "success", "suspended": "danger"})
+    def state(self, tenant: Tenant) -> tuple[str, str]:
+        """Whether its doors are open."""
+        return tenant.status, tenant.get_status_display()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -106,7 +155,7 @@ class TenantAdmin(ModelAdmin):  # type: ignore[misc]
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is None:
             return OpenTenantForm
-        return super().get_form(request, obj, change, **kwargs)
+        return super().get_form(request, obj, change, widgets=OpenTenantForm.Meta.widgets, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return OpenTenantForm.Meta.fields if obj is None else self.fields
@@ -171,6 +220,9 @@ class DomainAdmin(ModelAdmin):  # type: ignore[misc]
     """Hosts of all tenants."""
 
     list_display = ("domain", "tenant", "is_primary")
+    list_select_related = ("tenant",)
+    ordering = ("tenant__name", "domain")
+    list_fullwidth = True
     search_fields = ("domain",)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -191,20 +243,28 @@ class MintForm(forms.ModelForm):
     """What is asked to mint a key."""
 
     scopes = forms.MultipleChoiceField(
-        choices=[(scope, scope) for scope in SCOPES], widget=forms.CheckboxSelectMultiple
+        choices=[(scope, scope) for scope in SCOPES], widget=UnfoldAdminCheckboxSelectMultipleWidget
     )
 
     class Meta:
         model = ApiKey
         fields = ("tenant", "label", "environment", "scopes")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "tenant" in self.fields:
+            self.fields["tenant"].queryset = Tenant.objects.exclude(kind__in=OWN).order_by("name")  # type: ignore[attr-defined]
+
 
 class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]
     """Keys: minted here and shown once, revoked, never changed."""
 
     form = MintForm
-    list_display = ("prefix", "label", "tenant", "environment", "scopes", "last_used_at", "revoked_at")
+    list_display = ("prefix", "label", "tenant", "works_at", "may", "state", "created_at", "last_used_at")
     list_filter = ("environment", "tenant")
+    list_select_related = ("tenant",)
+    ordering = ("-created_at",)
+    list_fullwidth = True
     search_fields = ("prefix", "label")
     actions = ("revoke",)
 
@@ -218,6 +278,21 @@ class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]
         if obj is None:
             return MintForm.Meta.fields
         return ("prefix", "label", "tenant", "environment", "scopes", "created_at", "last_used_at", "revoked_at")
+
+    @display(description="Environment", ordering="environment", label={"live": "warning", "test": "info"})
+    def works_at(self, key: ApiKey) -> tuple[str, str]:
+        """Real accounts, or paper ones alone."""
+        return key.environment, key.environment
+
+    @display(description="Scopes")
+    def may(self, key: ApiKey) -> str:
+        """What it may do."""
+        return ", ".join(key.scopes)
+
+    @display(description="State", label={"valid": "success", "revoked": "danger"})
+    def state(self, key: ApiKey) -> str:
+        """Whether it opens anything."""
+        return "revoked" if key.revoked_at else "valid"
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         said = form.cleaned_data
@@ -270,6 +345,7 @@ class PersonAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc]
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("email", "name", "is_active", "is_staff", "date_joined")
+    list_fullwidth = True
     list_filter = ("is_active", "is_staff", "is_superuser")
     search_fields = ("email", "name", "external_ref")
     ordering = ("email",)
@@ -291,6 +367,7 @@ class MembershipAdmin(ModelAdmin):  # type: ignore[misc]
     """Appointments."""
 
     list_display = ("user", "role", "since")
+    list_select_related = ("user",)
     list_filter = ("role",)
     search_fields = ("user__email",)
     autocomplete_fields = ("user",)
