@@ -9,10 +9,13 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 
 from citadel import services as citadel
 from citadel.models import ExchangeAccount
 from obscura.core.errors import Problem
+
+COLOURS = {"pending": "info", "active": "success", "refused": "danger", "revoked": ""}
 
 
 def register_tenant(site: admin.AdminSite) -> None:
@@ -23,7 +26,7 @@ def register_tenant(site: admin.AdminSite) -> None:
 class ExchangeAccountAdmin(ModelAdmin):  # type: ignore[misc]
     """Read-only but for two actions."""
 
-    list_display = ("label", "owner", "exchange", "environment", "status", "reason", "checked_at")
+    list_display = ("label", "owner", "exchange", "venue", "state", "reason", "checked_at")
     list_filter = ("status", "environment", "exchange")
     search_fields = ("label", "owner__email", "id")
     list_select_related = ("owner",)
@@ -32,7 +35,19 @@ class ExchangeAccountAdmin(ModelAdmin):  # type: ignore[misc]
         "created_at",
     )  # fmt: skip
     readonly_fields = fields
+    list_fullwidth = True
+    ordering = ("owner__email", "label")
     actions = ("recheck", "revoke")
+
+    @display(description="Environment", ordering="environment", label={"live": "warning", "paper": "info"})
+    def venue(self, account: ExchangeAccount) -> tuple[str, str]:
+        """Real money, or the paper venue."""
+        return account.environment, account.get_environment_display()
+
+    @display(description="State", ordering="status", label=COLOURS)
+    def state(self, account: ExchangeAccount) -> tuple[str, str]:
+        """Whether it can be traded on."""
+        return account.status, account.get_status_display()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

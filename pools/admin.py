@@ -7,14 +7,17 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
 
 from obscura.core.errors import Problem
 from pools import services as pools
 from pools.models import Pool, PoolTrader, Subscription, Trader
 
+STATES = {"draft": "info", "active": "success", "paused": "warning", "closing": "info", "closed": "", "ended": ""}
+RISKS = {"low": "success", "medium": "info", "high": "warning"}
 TERMS = ("slots", "leverage", "max_slippage_bps", "signal_ttl_s", "fee_percentage")
 
 
@@ -69,13 +72,39 @@ class PlaceInline(TabularInline):  # type: ignore[misc]
 class PoolAdmin(_Guarded):
     """Pools: made and changed here, moved along their states by actions; curated ones of the platform only shown."""
 
-    list_display = ("name", "kind", "status", "risk_class", "remote", "created_at")
+    list_display = ("name", "kind", "state", "risk", "live", "led_from", "created_at")
     list_filter = ("kind", "status", "risk_class")
     search_fields = ("name", "id")
     fields = ("name", "kind", "owner", "description", "risk_class", *TERMS)
     autocomplete_fields = ("owner",)
     inlines = (PlaceInline,)
+    list_fullwidth = True
     actions = ("activate", "pause", "close")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Pool]:
+        rows: QuerySet[Pool] = super().get_queryset(request)
+        active = Q(subscriptions__status=Subscription.Status.ACTIVE)
+        return rows.annotate(live_subscriptions=Count("subscriptions", active))
+
+    @display(description="State", ordering="status", label=STATES)
+    def state(self, pool: Pool) -> tuple[str, str]:
+        """Whether it can be followed."""
+        return pool.status, pool.get_status_display()
+
+    @display(description="Risk", ordering="risk_class", label=RISKS)
+    def risk(self, pool: Pool) -> tuple[str, str]:
+        """How much it dares."""
+        return pool.risk_class, pool.get_risk_class_display()
+
+    @display(description="Live subscriptions", ordering="live_subscriptions")
+    def live(self, pool: Any) -> int:
+        """How many copy it now."""
+        return int(pool.live_subscriptions)
+
+    @display(description="Led from", ordering="remote")
+    def led_from(self, pool: Pool) -> str:
+        """Where its leads trade."""
+        return "Tenant Zero" if pool.remote else "here"
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return not (obj and obj.remote) and super().has_change_permission(request, obj)
@@ -131,10 +160,17 @@ class TraderAdmin(_Guarded):
     """Traders: made here, then only shown."""
 
     form = TraderForm
-    list_display = ("name", "user", "account", "reference_capital_usd", "created_at")
+    list_display = ("name", "user", "account", "capital", "created_at")
     search_fields = ("name", "user__email", "id")
     list_select_related = ("user", "account")
     autocomplete_fields = ("account",)
+    list_fullwidth = True
+    ordering = ("name", "id")
+
+    @display(description="Reference capital, USD", ordering="reference_capital_usd")
+    def capital(self, trader: Trader) -> str | None:
+        """What its trades are measured against; not said for those who trade by signals alone."""
+        return None if trader.reference_capital_usd is None else f"{trader.reference_capital_usd:,.2f}"
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return obj is None and super().has_change_permission(request, obj)
@@ -153,11 +189,38 @@ class TraderAdmin(_Guarded):
 class SubscriptionAdmin(_Guarded):
     """Subscriptions: to look at, to pause and to stop."""
 
-    list_display = ("id", "user", "pool", "account", "status", "total_investment", "exposure", "realised")
+    list_display = ("id", "user", "pool", "on_account", "state", "invests", "invested", "result")
     list_filter = ("status", "pool")
     search_fields = ("id", "user__email", "pool__name")
     list_select_related = ("user", "pool", "account")
+    list_fullwidth = True
+    ordering = ("-id",)
     actions = ("pause", "stop")
+
+    @display(description="State", ordering="status", label=STATES)
+    def state(self, row: Subscription) -> tuple[str, str]:
+        """Whether it copies."""
+        return row.status, row.get_status_display()
+
+    @display(description="Account", ordering="account__label")
+    def on_account(self, row: Subscription) -> str:
+        """Where it trades."""
+        return f"{row.account.label} ({row.account.environment})"
+
+    @display(description="May invest, USD", ordering="total_investment")
+    def invests(self, row: Subscription) -> str:
+        """Its budget."""
+        return f"{row.total_investment:,.2f}"
+
+    @display(description="Invested, USD", ordering="exposure")
+    def invested(self, row: Subscription) -> str:
+        """The cost of what is open."""
+        return f"{row.exposure:,.2f}"
+
+    @display(description="Result, USD", ordering="realised")
+    def result(self, row: Subscription) -> str:
+        """Of everything that was closed."""
+        return f"{row.realised:+,.2f}"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

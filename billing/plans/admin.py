@@ -47,6 +47,8 @@ class PlanAdmin(ModelAdmin):  # type: ignore[misc]
     form = PlanForm
     list_display = ("code", "name", "max_subscriptions", "max_copy_usd", "api", "requests_per_minute", "tenants")
     search_fields = ("code", "name")
+    list_fullwidth = True
+    ordering = ("code",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

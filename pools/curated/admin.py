@@ -11,6 +11,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from obscura.core.errors import Problem
@@ -45,10 +46,26 @@ class PublishForm(forms.ModelForm):
 class CuratedPoolAdmin(ModelAdmin):  # type: ignore[misc]
     """What is offered to all tenants. Adding one publishes it; nothing is edited or deleted here."""
 
-    list_display = ("name", "status", "risk_class", "followers", "published_at", "published_by")
+    list_display = ("name", "state", "risk", "followers", "published_at", "published_by")
     list_filter = ("status", "risk_class")
     search_fields = ("name", "id")
     actions = ("publish", "withdraw")
+    list_fullwidth = True
+    ordering = ("name", "id")
+
+    @display(
+        description="State",
+        ordering="status",
+        label={"draft": "info", "published": "success", "withdrawn": "warning"},
+    )
+    def state(self, row: CuratedPool) -> tuple[str, str]:
+        """Whether it is offered."""
+        return row.status, row.get_status_display()
+
+    @display(description="Risk", ordering="risk_class", label={"low": "success", "medium": "info", "high": "warning"})
+    def risk(self, row: CuratedPool) -> tuple[str, str]:
+        """How much it dares."""
+        return row.risk_class, row.risk_class.capitalize()
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return obj is None and super().has_change_permission(request, obj)
@@ -60,7 +77,7 @@ class CuratedPoolAdmin(ModelAdmin):  # type: ignore[misc]
         rows: QuerySet[CuratedPool] = super().get_queryset(request)
         return rows.annotate(all_followers=Sum("followings__followers", default=0))
 
-    @admin.display(description="Followers, all tenants")
+    @display(description="Followers, all tenants", ordering="all_followers")
     def followers(self, row: Any) -> int:
         """Over all tenants."""
         return int(row.all_followers)

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 
 from obscura.core.audit.models import Entry
 
@@ -24,10 +25,16 @@ def register_tenant(site: AdminSite) -> None:
 class EntryAdmin(ModelAdmin):  # type: ignore[misc]
     """Append-only: nobody adds, changes or deletes here."""
 
-    list_display = ("at", "action", "subject", "actor")
+    list_display = ("moment", "action", "subject", "actor")
+    list_fullwidth = True
     list_filter = ("action",)
     search_fields = ("subject", "actor", "action")
     date_hierarchy = "at"
+
+    @display(description="When, UTC", ordering="at")  # type: ignore[untyped-decorator]
+    def moment(self, entry: Entry) -> str:
+        """To the second: entries of one minute have an order."""
+        return f"{entry.at.day} {entry.at:%b %Y, %H:%M:%S}"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

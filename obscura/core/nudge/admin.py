@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 
 from obscura.core import clock
 from obscura.core.audit import write as audit
@@ -23,11 +24,23 @@ def register_office(site: AdminSite) -> None:
 class NudgeAdmin(ModelAdmin):  # type: ignore[misc]
     """Read-only but for one thing: what is dead may be sent again."""
 
-    list_display = ("id", "task", "tenant", "queue", "due", "tries", "error", "dead")
+    list_display = ("id", "task", "tenant", "queue", "state", "due", "tries", "error")
+    list_fullwidth = True
     list_filter = ("dead", "queue", "task", "tenant")
     search_fields = ("task", "tenant", "error")
     ordering = ("-dead", "due")
     actions = ("send_again",)
+
+    @display(  # type: ignore[untyped-decorator]
+        description="State",
+        ordering="dead",
+        label={"waiting": "info", "overdue": "warning", "dead": "danger"},
+    )
+    def state(self, nudge: Nudge) -> str:
+        """On its way, late, or waiting for a person."""
+        if nudge.dead:
+            return "dead"
+        return "overdue" if nudge.due <= clock.now() else "waiting"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
