@@ -71,14 +71,16 @@ class BackOffice(_Site):
     """The platform's staff, on the office host, in the public schema."""
 
     settings_name = "UNFOLD_BACK_OFFICE"
-    index_title = "Back office"
+    index_title = "Overview"
+    index_template = "admin/obscura/office_index.html"
 
 
 class TenantSite(_Site):
     """A tenant's staff, at /admin/ of each of its hosts, in its schema."""
 
     settings_name = "UNFOLD_TENANT"
-    index_title = "Administration"
+    index_title = "Overview"
+    index_template = "admin/obscura/tenant_index.html"
 
 
 office = BackOffice("office", "register_office")

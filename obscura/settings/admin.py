@@ -8,6 +8,7 @@ _SHARED = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "obscura.ops.navigation.favicon"}],
     "COLORS": {
         "primary": {
             "50": "#fdf9ed",
@@ -30,10 +31,16 @@ UNFOLD_BACK_OFFICE = {
     "SITE_TITLE": "Obscura back office",
     "SITE_HEADER": "Back office",
     "SITE_SUBHEADER": "Obscura",
+    "SITE_URL": None,  # the office has no site beside itself
+    "SIDEBAR": {"show_search": True, "navigation": "obscura.ops.navigation.office"},
+    "DASHBOARD_CALLBACK": "obscura.ops.office_overview.office",
 }
 UNFOLD_TENANT = {
     **_SHARED,
     "SITE_TITLE": "tenants.admin.site_title",
     "SITE_HEADER": "tenants.admin.site_title",
     "SITE_SUBHEADER": "Administration",
+    "SIDEBAR": {"show_search": True, "navigation": "obscura.ops.navigation.tenant"},
+    "DASHBOARD_CALLBACK": "obscura.ops.tenant_overview.tenant",
 }
+FORMAT_MODULE_PATH = ["obscura.formats"]
