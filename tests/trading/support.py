@@ -10,6 +10,7 @@ from citadel.models import ExchangeAccount
 from obscura.core import clock
 from pools.models import Pool, PoolTrader, Subscription, Trader
 from tenants.types import KeyHolder
+from trading.sentinel import book
 from trading.sentinel.seen import SeenFill
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -29,6 +30,12 @@ def lead(owner, *, weight: str = "1", kind: str = "partner", name: str = "Tide",
     pool = Pool.objects.create(kind=kind, name=name, status="active", created_at=clock.now())
     PoolTrader.objects.create(pool=pool, trader=trader, weight=Decimal(weight))
     return pool, trader
+
+
+def flat(trader: Trader) -> None:
+    """A watch has begun, and nothing was held on futures."""
+    assert trader.account_id is not None
+    assert book.begin(account_id=trader.account_id, seen=book.Seen(NOON - timedelta(days=1), {}))
 
 
 def follow(pool: Pool, owner, *, usd: str = "1000") -> Subscription:

@@ -15,8 +15,8 @@ from obscura.core import clock
 from obscura.core.nudge.models import Nudge
 from proofs.domain.receipts import leaf
 from tenants.scope import entered
-from tests.trading.support import NOON, fill, lead
-from trading.models import LeadFill, LeadPosition, Signal, Watermark
+from tests.trading.support import NOON, fill, flat, lead
+from trading.models import AccountPosition, LeadFill, LeadPosition, Signal, Watermark
 from trading.sentinel import ingest as door
 from trading.sentinel import marks
 from trading.sentinel.ingest import LEAF_FIELDS, Ingested, group, ingest
@@ -24,10 +24,17 @@ from trading.sentinel.ingest import LEAF_FIELDS, Ingested, group, ingest
 D = Decimal
 
 
+def held() -> dict[tuple[str, str], Decimal]:
+    """What the book says that the lead holds."""
+    rows = AccountPosition.objects.exclude(symbol="")
+    return {(row.symbol, row.side): row.qty for row in rows}
+
+
 @pytest.fixture
 def ada(alpha, cast, still):
-    """Ada's trader, who leads one pool."""
+    """Ada's trader, who leads one pool and held nothing when the watch began."""
     _, trader = lead(cast.ada())
+    flat(trader)
     return trader
 
 
@@ -79,6 +86,7 @@ def test_a_lead_of_two_pools_makes_a_signal_in_each_with_its_weight(alpha, cast,
     from pools.models import Pool, PoolTrader
 
     first, trader = lead(cast.ada())
+    flat(trader)
     second = Pool.objects.create(kind="partner", name="Ebb", status="active", created_at=NOON)
     PoolTrader.objects.create(pool=second, trader=trader, weight=D("0.25"))
 
@@ -105,7 +113,7 @@ def test_two_orders_interleaved_are_two_signals(ada, still):
         ("usdm:BTCUSDT:7:2", "open", D(1)),
         ("usdm:BTCUSDT:8:2", "close", D(1)),
     ]
-    assert LeadPosition.objects.get().qty == 0
+    assert held() == {("BTCUSDT", "BOTH"): 0}
 
 
 def test_spot_fees_in_kind_leave_no_rest(ada):
@@ -159,7 +167,7 @@ def test_restarts_and_repeats_never_change_what_is_copied(ada, still, seed):
     assert LeadFill.objects.filter(external_id=None).count() == 0
     assert Signal.objects.aggregate(total=Sum("qty"))["total"] == sum(one.qty for one in fills)
     net = sum(one.qty if one.side == "buy" else -one.qty for one in fills)
-    assert LeadPosition.objects.get().qty == net
+    assert held() == {("BTCUSDT", "BOTH"): net}
 
 
 def test_the_sweep_groups_what_its_process_forgot(ada, still):
@@ -201,14 +209,18 @@ def test_symbols_held_and_suspected_are_asked_for_too(ada):
     LeadPosition.objects.create(
         pool_id=ada.pk, trader_id=ada.pk, market="usdm", symbol="ETHUSDT", qty=D(1), updated_at=NOON
     )
+    AccountPosition.objects.create(
+        account_id=ada.account_id, market="usdm", symbol="XRPUSDT", side="BOTH", qty=D(-9), counted_until=NOON
+    )
 
     found = marks.in_play(account_id=ada.account_id, market="usdm", trader_id=ada.pk, more=["SOLUSDT"])
 
-    assert [one.symbol for one in found] == ["ETHUSDT", "SOLUSDT"]
+    assert [one.symbol for one in found] == ["ETHUSDT", "SOLUSDT", "XRPUSDT"]
 
 
 def test_everybody_tells_the_same_fills_at_once(committed, alpha, cast):
     _, trader = lead(cast.ada())
+    flat(trader)
     ago = clock.now() - timedelta(minutes=1)
     fills = [fill(n, order=n // 3, qty=str(n), done=n % 3 == 2, received_at=ago) for n in range(1, 31)]
     barrier, news = threading.Barrier(4), []

@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from obscura.core.nudge.models import Nudge
 from pools.curated.models import CuratedFollowing, CuratedPool
 from tenants.scope import PUBLIC, entered
-from tests.trading.support import fill, holder, lead
+from tests.trading.support import fill, flat, holder, lead
 from trading.models import LeadPosition, PoolLane, Signal
 from trading.sentinel.ingest import ingest
 from trading.signals import relay, tasks
@@ -25,6 +25,7 @@ D = Decimal
 def curated(zero, cast, still):
     """Ada's curated pool of Tenant Zero; Alpha and Beta have followers."""
     pool, trader = lead(cast.ada(), kind="curated", weight="0.5")
+    flat(trader)
     with entered(PUBLIC):
         published = CuratedPool.objects.create(pk=pool.pk, name=pool.name, status="published")
         for schema, followers in (("t_alpha", 3), ("t_beta", 1), ("t_zero", 2)):
@@ -95,6 +96,7 @@ def test_a_pool_that_nobody_follows_elsewhere_is_not_relayed(zero, curated):
 def test_a_partners_own_pool_is_relayed_nowhere(zero, alpha, beta, cast, still):
     with entered(alpha):
         _, trader = lead(cast.ada())
+        flat(trader)
         found = ingest(account_id=trader.account_id, fills=[fill(1, done=True)])
 
     assert (found.signals, found.relays) == (1, ())

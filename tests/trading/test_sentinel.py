@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from obscura.core import alive
 from tests.trading.house import House
-from trading.models import LeadFill, LeadPosition, Signal
+from trading.models import AccountPosition, LeadFill, Signal
 from trading.sentinel import state
 
 
@@ -47,6 +49,7 @@ def test_streams_dropped_frozen_expired_and_ended_lose_nothing(house: House) -> 
         house.trade("usdm", "buy", "0.002")
         house.trade("spot", "buy", "0.002", "ETHUSDT")
         house.agree()
+        house.until(lambda: not waiting(), "every trade is a signal")
 
     disturbed({"drop_streams": True})
     disturbed({"half_open": True})
@@ -57,7 +60,7 @@ def test_streams_dropped_frozen_expired_and_ended_lose_nothing(house: House) -> 
     assert state.streams() == []
     assert "Traceback" not in house.log() and "holdings.unexplained" not in house.log()
     assert LeadFill.objects.filter(external_id=None).count() == 0
-    position = LeadPosition.objects.get(market="usdm")
+    position = AccountPosition.objects.get(symbol="BTCUSDT")
     assert position.qty == Decimal("0.010") + 4 * Decimal("0.005")
 
 
@@ -78,7 +81,7 @@ def test_a_sentinel_that_is_killed_while_the_lead_trades_knows_everything_afterw
     house.trade("usdm", "sell", "0.012")
     house.agree()
 
-    house.until(lambda: LeadPosition.objects.get(market="usdm", symbol="BTCUSDT").qty == 0, "the position is closed")
+    house.until(lambda: AccountPosition.objects.get(symbol="BTCUSDT").qty == 0, "the position is closed")
     assert Signal.objects.filter(market="usdm", symbol="BTCUSDT").order_by("-seq").first().effect == "close"
     assert {one["process"] for one in alive.processes()} == {"sentinel"}
     assert house.stop() == 0, house.log()
@@ -113,3 +116,71 @@ def test_what_a_frozen_stream_never_told_is_found_and_so_is_what_passed_without_
     house.trade("usdm", "sell", "0.030")
     house.agree()
     assert "Traceback" not in house.log()
+
+
+def test_what_the_lead_held_before_the_watch_is_known(house: House) -> None:
+    house.trade("usdm", "buy", "0.040")
+    house.trade("usdm", "sell", "3", "SOLUSDT")
+
+    house.start()
+    house.trade("usdm", "sell", "0.010")
+    house.trade("usdm", "sell", "0.050")
+    house.trade("usdm", "buy", "1.5", "SOLUSDT")
+
+    def said(symbol: str) -> list[tuple[str, str, Decimal, Decimal]]:
+        rows = Signal.objects.filter(symbol=symbol).order_by("seq")
+        return [(one.effect, one.side, one.qty, one.fraction) for one in rows]
+
+    house.until(lambda: Signal.objects.count() == 4, "every trade is a signal")
+    assert said("BTCUSDT") == [
+        ("close", "sell", Decimal("0.010"), Decimal("0.25")),
+        ("close", "sell", Decimal("0.030"), Decimal(1)),
+        ("open", "sell", Decimal("0.020"), Decimal(1)),
+    ]
+    assert said("SOLUSDT") == [("close", "buy", Decimal("1.5"), Decimal("0.5"))]
+
+    # Killed, and turned around once more meanwhile: what is held is not asked again, the trade is.
+    house.stop(signal.SIGKILL)
+    house.trade("usdm", "buy", "0.030")
+    house.start()
+
+    house.until(lambda: Signal.objects.count() == 6, "the trade of the dark is a signal")
+    assert said("BTCUSDT")[3:] == [
+        ("close", "buy", Decimal("0.020"), Decimal(1)),
+        ("open", "buy", Decimal("0.010"), Decimal(1)),
+    ]
+    assert {row.symbol: row.qty for row in AccountPosition.objects.exclude(symbol="")} == {
+        "BTCUSDT": Decimal("0.010"),
+        "SOLUSDT": Decimal("-1.5"),
+    }
+    assert "Traceback" not in house.log()
+
+
+def test_a_lead_who_trades_while_the_watch_begins_is_counted_to_the_trade(house: House) -> None:
+    house.trade("usdm", "buy", "0.050")
+    busy, stop = 0, threading.Event()
+
+    def trade_on() -> None:
+        nonlocal busy
+        while not stop.is_set():
+            house.trade("usdm", ("sell", "sell", "buy")[busy % 3], f"0.00{busy % 4 + 2}")
+            busy += 1
+            time.sleep(0.003)
+
+    trading = threading.Thread(target=trade_on)
+    trading.start()
+    try:
+        house.start()
+    finally:
+        stop.set()
+        trading.join()
+
+    _, _, rows = house.venue.call("GET", "/fapi/v3/positionRisk", house.key, symbol="BTCUSDT")
+    house.until(lambda: Signal.objects.exists() and not waiting(), "every trade is a signal")
+    position = Decimal(rows[0]["positionAmt"])
+    house.until(lambda: AccountPosition.objects.get(symbol="BTCUSDT").qty == position, "the book is the venue's")
+    assert busy > 20
+
+
+def waiting() -> bool:
+    return LeadFill.objects.filter(external_id=None).exists()

@@ -2,6 +2,17 @@
 
 from trading.models.holding import Holding
 from trading.models.order import Denial, Fill, Order
-from trading.models.source import LeadFill, LeadPosition, PoolLane, Signal, Watermark
+from trading.models.source import AccountPosition, LeadFill, LeadPosition, PoolLane, Signal, Watermark
 
-__all__ = ["Denial", "Fill", "Holding", "LeadFill", "LeadPosition", "Order", "PoolLane", "Signal", "Watermark"]
+__all__ = [
+    "AccountPosition",
+    "Denial",
+    "Fill",
+    "Holding",
+    "LeadFill",
+    "LeadPosition",
+    "Order",
+    "PoolLane",
+    "Signal",
+    "Watermark",
+]

@@ -70,8 +70,34 @@ class PoolLane(models.Model):
         return f"Lane of {self.pool_id}"
 
 
+class AccountPosition(models.Model):
+    """What a watched account holds in one symbol on futures, whichever pools it leads. Tells an open from a close.
+
+    `qty` is what the fills that signals consumed add up to, on top of what was held before the first of them. The row
+    without a symbol says that the account's book was begun.
+    """
+
+    account_id = models.UUIDField()
+    market = models.CharField(max_length=4)
+    symbol = models.CharField(max_length=32)
+    side = models.CharField(max_length=5)
+    qty = amount(default=0, help_text="Signed: below zero is short.")
+    counted_until = models.DateTimeField(help_text="Fills up to then were in what the venue told at the beginning.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account_id", "market", "symbol", "side"], name="one_account_position")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.qty} {self.symbol}"
+
+
 class LeadPosition(models.Model):
-    """What a lead holds in one symbol, as a pool saw it since it began to watch. Tells an open from a close."""
+    """What a lead holds in one symbol, as a pool's signals and spot trades add up. Tells an open from a close.
+
+    Futures of a watched account are in `AccountPosition`.
+    """
 
     pool_id = models.UUIDField()
     trader_id = models.UUIDField()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,9 +17,10 @@ from obscura.core.nudge.send import done, write
 from pools import services as pools
 from proofs.domain.receipts import leaf
 from tenants.scope import current
-from trading.domain.intents import SELL, SPOT, Delta, Piece, Wait, delta
+from trading.domain.intents import ONE, SELL, SPOT, USDM, ZERO, Delta, Intent, Piece, Wait, delta
 from trading.market import cache
 from trading.models import LeadFill
+from trading.sentinel.book import Book, lock
 from trading.sentinel.seen import SeenFill
 from trading.signals import relay
 from trading.signals.record import LEAD, Source, record
@@ -49,6 +49,9 @@ LEAF_FIELDS = (
 
 _noticed: set[tuple[UUID, str, str]] = set()
 """Symbols this process has seen committed as in play: they never leave play."""
+
+POSITIONS_PATIENCE = timedelta(seconds=10)
+"""How long futures fills of an account wait to hear what it held before them."""
 
 EVERYTHING = ""
 """The symbol of the watermark that says since when an account is watched at all."""
@@ -99,14 +102,13 @@ def ingest(
     """
     with transaction.atomic():
         # Fills of one account are taken in one at a time: two that saw each half of an order would both sell it whole.
-        with connection.cursor() as cursor:
-            cursor.execute("select pg_advisory_xact_lock(%s)", [_lock_key(account_id)])
+        lock(account_id)
         new = insert_new([_row(account_id, fill) for fill in _distinct(fills)])
         if new:
             _notice(account_id, new)
         elif fills and promised is None:
             return Ingested()
-        return _group(account_id, exchange, environment, promised, len(new))
+        return _group(account_id, exchange, environment, promised, new)
 
 
 def group(
@@ -135,29 +137,67 @@ def sweep(*, limit: int = 100) -> int:
     return len(found)
 
 
-def _group(account_id: UUID, exchange: str, environment: str, promised: int | None, new: int) -> Ingested:
+def _group(
+    account_id: UUID, exchange: str, environment: str, promised: int | None, new: Sequence[LeadFill]
+) -> Ingested:
     now, until, made = clock.now(), None, 0
     relays: list[relay.Relay] = []
     leads = None
-    for (market, symbol, order_id), rows in _waiting(account_id).items():
+    waiting = _waiting(account_id)
+    book = _book(account_id, waiting, new)
+    for (market, symbol, order_id), rows in waiting.items():
         found = _decide(market, symbol, order_id, rows, now)
+        known: tuple[Intent, ...] | None = None
+        if isinstance(found, Delta) and book is not None and market == USDM:
+            known = _meaning(book, rows, found.qty, now)
+            if known is None:
+                found = Wait(rows[0].received_at + POSITIONS_PATIENCE)
         if isinstance(found, Wait):
             until = min(until or found.until, found.until)
         elif found is not None:
             leads = leads if leads is not None else sorted(pools.leads_of(account_id), key=lambda one: one.pool_id)
             for lead in leads:
-                source = _source(lead, exchange, environment, rows[0], found)
+                source = _source(lead, exchange, environment, rows[0], found, known)
                 recorded = record(pool_id=lead.pool_id, sources=[source])[0]
                 if recorded.made:
                     made += len(recorded.signals)
                     relays.extend(relay.promise(pool_id=lead.pool_id, external_id=found.external_id))
             _consume(rows, found.external_id)
+    if book is not None:
+        book.write()
     if until is None:
         done(promised)
         promised = None
     elif promised is None:
         promised = _promise(account_id)
-    return Ingested(new, made, until, promised, tuple(relays))
+    return Ingested(len(new), made, until, promised, tuple(relays))
+
+
+def _book(
+    account_id: UUID, waiting: Mapping[tuple[str, str, str], list[LeadFill]], new: Sequence[LeadFill]
+) -> Book | None:
+    symbols = {symbol for market, symbol, _ in waiting if market == USDM}
+    if not symbols:
+        return None
+    book = Book(account_id, symbols)
+    if book.begun is not None:
+        for row in new:
+            if row.market == USDM:
+                book.heard(row)
+    return book
+
+
+def _meaning(book: Book, rows: Sequence[LeadFill], qty: Decimal, now: datetime) -> tuple[Intent, ...] | None:
+    """What a futures trade means by what the account held before it; None while that may still become known.
+
+    Where it does not become known in time, the trade opens nothing: it could be the end of a position that nobody saw.
+    It is written as a close of the whole, of which followers have nothing, since nothing was copied before it.
+    """
+    if book.begun is not None:
+        return book.meaning(rows[0], qty)
+    if now < rows[0].received_at + POSITIONS_PATIENCE:
+        return None
+    return (Intent(0, "close", rows[0].side, qty, ONE, ZERO),)
 
 
 def _consume(rows: Sequence[LeadFill], external_id: str) -> None:
@@ -193,7 +233,14 @@ def _decide(market: str, symbol: str, order_id: str, rows: Sequence[LeadFill], n
     )
 
 
-def _source(lead: pools.Lead, exchange: str, environment: str, row: LeadFill, found: Delta) -> Source:
+def _source(
+    lead: pools.Lead,
+    exchange: str,
+    environment: str,
+    row: LeadFill,
+    found: Delta,
+    known: tuple[Intent, ...] | None,
+) -> Source:
     return Source(
         external_id=found.external_id,
         source=LEAD,
@@ -210,6 +257,7 @@ def _source(lead: pools.Lead, exchange: str, environment: str, row: LeadFill, fo
         dust=_dust(environment, exchange, row),
         lead_at=found.at,
         received_at=row.received_at,
+        known=known,
     )
 
 
@@ -278,8 +326,3 @@ def _promise(account_id: UUID) -> int:
             queue="high",
             ids={"account_id": str(account_id)},
         ).id
-
-
-def _lock_key(account_id: UUID) -> int:
-    digest = hashlib.blake2b(account_id.bytes, digest_size=8, person=b"obscura-ingest").digest()
-    return int.from_bytes(digest, "big", signed=True)

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import BigIntegerField, Min
 from django.db.models.functions import Cast
 
-from trading.models import LeadFill, LeadPosition, Watermark
+from trading.models import AccountPosition, LeadFill, LeadPosition, Watermark
 from trading.sentinel import ingest
 from trading.sentinel.ingest import EVERYTHING
 from trading.sentinel.seen import SeenFill
@@ -50,15 +50,21 @@ def in_play(
     more: Iterable[str] = (),
     known_until: datetime | None = None,
 ) -> list[Mark]:
-    """The symbols to ask for: those seen before, those in which the trader holds something, and `more`.
+    """The symbols to ask for: those seen before, those in which trader or account hold something, and `more`.
 
     :param known_until: a moment up to which every trade of the account is known, in whatever symbol
     """
     rows = {row.symbol: row for row in Watermark.objects.filter(account_id=account_id, market=market)}
     watched_since = rows.pop(EVERYTHING).at
     held = LeadPosition.objects.filter(trader_id=trader_id, market=market, test=False).exclude(qty=Decimal(0))
+    positions = AccountPosition.objects.filter(account_id=account_id, market=market).exclude(qty=Decimal(0))
     since = max(watched_since, known_until - OVERLAP) if known_until else watched_since
-    symbols = {*rows, *held.values_list("symbol", flat=True), *more}
+    symbols = {
+        *rows,
+        *held.values_list("symbol", flat=True),
+        *positions.values_list("symbol", flat=True),
+        *more,
+    }
     found = []
     for symbol in sorted(symbols):
         row = rows.get(symbol)

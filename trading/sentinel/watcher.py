@@ -22,7 +22,8 @@ from obscura.core import clock, log
 from obscura.core.errors import Problem
 from pools.types import WatchedLead
 from tenants.models import Tenant
-from trading.sentinel import ingest, marks, poller, stream, suspects
+from trading.domain.intents import USDM
+from trading.sentinel import book, ingest, marks, poller, stream, suspects
 from trading.sentinel.options import Options
 from trading.sentinel.seen import SeenFill
 from trading.sentinel.state import StreamState
@@ -63,6 +64,7 @@ class Watcher:
         self._group_at: float | None = None
         self._promise: int | None = None
         self._doubtful = True  # a new connection: a trade may be missing though nothing has moved
+        self._book_begun = False
         self._unexplained: set[str] = set()
         self._since: suspects.Held | None = None
         self._held: suspects.Held | None = None
@@ -112,6 +114,7 @@ class Watcher:
             self.state.turn("backfilling")
             self._doubtful = True
             await self._backfill(exchange)
+            await self._begin_book(exchange)
             self.state.turn("live", "")
             await self._net(exchange, watching)
         finally:
@@ -120,6 +123,22 @@ class Watcher:
             # ccxt has a timer that renews the listen key: without one it does nothing.
             exchange.options["linear"] = {"listenKey": None, "lastAuthenticatedTime": 0}
             await self.desk.sessions.release(exchange)
+
+    async def _begin_book(self, exchange: Any) -> None:
+        """Find out what the account holds on futures, once in its life; until then no futures trade is understood.
+
+        The stream stands and the backfill is done: whatever the answer has in it is here already, or comes.
+        """
+        if self.market != USDM or self._book_begun:
+            return
+        if not await self._persist(partial(book.known, self.account_id)):
+            seen = await book.look(exchange)
+            self._done(await self._persist(partial(self._understand, seen)), backfill=True)
+        self._book_begun = True
+
+    def _understand(self, seen: book.Seen) -> ingest.Ingested:
+        book.begin(account_id=self.account_id, seen=seen)
+        return self._ingest([])
 
     async def _net(self, exchange: Any, watching: asyncio.Task[Any]) -> None:
         """Ask every few seconds for what the stream should have told; end with the stream."""
