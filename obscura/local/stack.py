@@ -11,6 +11,7 @@ import fcntl
 import gc
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -87,6 +88,7 @@ def _run(
         servers = embedded.urls(where.var)
         # Named to the children, so that none of them looks after the servers by itself.
         os.environ.update({"DATABASE_URL": servers.database, "REDIS_URL": servers.redis})
+        _collect_static(where)
         parts.load(plan)
         log.line("stack", f"imported in {time.monotonic() - began:.2f} s")
         gc.collect()
@@ -105,12 +107,26 @@ def _run(
         log.close()
 
 
+def _collect_static(where: Places) -> None:
+    """Collect the static files of this state folder where they are missing or older than what was built.
+
+    In a process of its own and before the application is imported: it looks at the folder once, when it is made.
+    """
+    manifest = where.var / "static" / "staticfiles.json"
+    built = max((path.stat().st_mtime for path in (boot.BASE / "obscura/assets/dist").rglob("*")), default=0.0)
+    if manifest.exists() and manifest.stat().st_mtime >= built:
+        return
+    command = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0", "--skip-checks"]
+    environment = {**os.environ, "OBSCURA_NO_SERVERS": "1"}
+    subprocess.run(command, cwd=boot.BASE, env=environment, check=True, stdin=subprocess.DEVNULL)
+
+
 class NotPrepared(Exception):
     """The database could not be brought up to date; the log says why."""
 
 
 def _prepare(boss: Supervisor) -> None:
-    """Bring database and static files up to date, in a fork: no connection may be open here when others are made."""
+    """Bring the database up to date, in a fork: no connection may be open here when others are made."""
     boss.start(Spec("prepare", run=prepare, once=True))
     code = boss.wait_for("prepare", limit=PREPARE_LIMIT_S)
     if code and not boss.stopping:
@@ -118,20 +134,13 @@ def _prepare(boss: Supervisor) -> None:
 
 
 def prepare() -> int:
-    """What has to be true before any process starts: schemas, static files, a clean list of who is alive."""
-    from django.conf import settings
-    from django.core.management import call_command
-
+    """What has to be true before any process starts: schemas, and a clean list of who is alive."""
     from obscura.core import alive, log, redis_clients
     from tenants import onboarding
 
     log.configure("prepare")
     redis_clients.sync().delete(alive.KEY)
     onboarding.setup_platform()
-    manifest = Path(settings.STATIC_ROOT) / "staticfiles.json"
-    if not manifest.exists():
-        # A state folder of its own, as benchmarks have: the pages need their static files there too.
-        call_command("collectstatic", interactive=False, verbosity=0)
     return 0
 
 
