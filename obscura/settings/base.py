@@ -118,6 +118,7 @@ def database(url: str) -> dict[str, object]:
         "HOST": info.get("host", ""),
         "PORT": str(info.get("port", "5432")),
         "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,  # a session the server has ended is found out before it is used
         "OPTIONS": {
             "pool": {
                 "min_size": 1,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from obscura.core.errors import Forbidden, Invalid, NotFound, Problem
-from obscura.core.http.errors import Internal, answer, wants_json
+from obscura.core.http.errors import Internal, answer, anticipated, wants_json
 from tenants.scope import PUBLIC
 
 
@@ -35,10 +37,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500. The page asks nothing of what may be broken."""
+    """500, or 503 while the database is away. The page asks nothing of what may be broken."""
+    error = sys.exc_info()[1]
+    problem = (anticipated(error) if error is not None else None) or Internal()
     if wants_json(request):
-        return answer(request, Internal())
-    return HttpResponse(render_to_string("500.html"), status=500)
+        return answer(request, problem)
+    return HttpResponse(render_to_string("500.html"), status=max(problem.http_status, 500))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import OperationalError
 from django.http import Http404
 from rest_framework import exceptions as drf
 from rest_framework import serializers
@@ -57,6 +58,7 @@ def answer(failure=None, body=b"{}", **options):
         (drf.Throttled(wait=7.2), 429, "too_many_requests"),
         (ValidationError("This password is too short."), 400, "invalid"),
         (drf.ParseError("JSON parse error - line 1"), 400, "invalid_json"),
+        (OperationalError("internal words of the server"), 503, "database_unavailable"),
     ],
 )
 @pytest.mark.django_db

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.core.signals import got_request_exception
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from rest_framework import exceptions as drf
@@ -55,6 +56,12 @@ class Unsupported(Problem):
     remedy = "Send and accept application/json."
 
 
+class DatabaseAway(Unavailable):
+    """The database does not answer right now."""
+
+    code = "database_unavailable"
+
+
 class Internal(Problem):
     """Something went wrong on our side."""
 
@@ -85,6 +92,8 @@ def anticipated(error: BaseException) -> Problem | None:  # noqa: PLR0911
     match error:
         case Problem():
             return error
+        case OperationalError() | InterfaceError():
+            return DatabaseAway()
         case Http404() | ObjectDoesNotExist() | drf.NotFound():
             return NotFound()
         case drf.NotAuthenticated() | drf.AuthenticationFailed():

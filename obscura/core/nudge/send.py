@@ -91,6 +91,8 @@ def failed(nudge_id: int | None, *, error: str) -> None:
 
 def _raw() -> Any:
     """The driver's own connection under Django's: these statements name their schema and need no search path."""
+    if connection.connection is not None and connection.connection.closed and not connection.in_atomic_block:
+        connection.close()  # the server went away under it, and Django has not been told
     connection.ensure_connection()
     return connection.connection
 
