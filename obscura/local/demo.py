@@ -125,6 +125,8 @@ class Demo:
         return self._verdict(diary, control)
 
     def _move(self, diary: Diary, control: Control, ada: Lead, hand: Any, move: Move) -> None:
+        from django.db import OperationalError, connection
+
         from obscura.local.tell import copies_in_words
         from obscura.local.venue import VenueRefused
 
@@ -134,7 +136,11 @@ class Demo:
             print(f"Ada could not trade {move.symbol}: {error}", flush=True)
             return
         hand.done(move)
-        words = copies_in_words(lead=ada, order_id=str(answer["orderId"]), limit=TELL_LIMIT_S)
+        try:
+            words = copies_in_words(lead=ada, order_id=str(answer["orderId"]), limit=TELL_LIMIT_S)
+        except OperationalError:
+            connection.close()
+            words = "the database is away; what is copied will be seen when it is back"
         verb = "buys" if move.side == "BUY" else "sells"
         print(
             f"Ada {verb} {move.quantity.normalize():f} {move.symbol} ({move.market}), {move.words}: {words}", flush=True

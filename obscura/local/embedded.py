@@ -26,6 +26,7 @@ import psycopg
 
 START_LIMIT_S = 30
 STOP_LIMIT_S = 20
+LINGER_LIMIT_S = 6
 
 
 class Urls(NamedTuple):
@@ -96,6 +97,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
 def _ensure(var: Path, *, want_database: bool, want_redis: bool) -> Urls:
     for last in (False, True):
         ports = _ports(var)
@@ -160,8 +171,20 @@ class Postgres:
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
         if not self._alive():
-            self._launch()
+            self._launch_patiently()
         self._create_database()
+
+    def _launch_patiently(self) -> None:
+        """A killed server's sessions live on for a moment and hold its memory; until they are gone none can start."""
+        end = time.monotonic() + LINGER_LIMIT_S
+        while True:
+            try:
+                self._launch()
+                return
+            except CannotStart:
+                if time.monotonic() > end or _taken(self.port):
+                    raise
+            time.sleep(0.2)
 
     def _initialise(self) -> None:
         draft = self.data.with_name("postgres.init")
