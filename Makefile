@@ -4,8 +4,9 @@ PY := .venv/bin/python
 UV := .venv/bin/uv
 NODE_PATHS := PATH="$(CURDIR)/.venv/bin:$$PATH"
 ARGS ?=
-# Bytecode is kept apart from the sources, and kept: importing without it costs seconds.
+# Bytecode is kept apart from the sources, and kept, whatever the shell says: importing without it costs seconds.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/var/bytecode
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup assets demo stop test fast lint types arch check bench chaos migrations lock browser clean
