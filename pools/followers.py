@@ -18,9 +18,9 @@ from psycopg.sql import SQL, Composed, Identifier
 # Text is cheaper to send and to read than binary numerics; uuids stay text from here to the signer.
 _CHUNK = """select s.id, s.user_id::text, s.account_id::text, a.exchange, a.environment, a.status = 'active',
    s.status, s.total_investment, s.max_loss, s.profit_target, s.daily_loss_limit, s.reserved, s.exposure,
-   s.realised, s.day, s.day_realised
+   s.realised, s.day, s.day_realised, nullif(s.settings::text, '{{}}'), s.peak, s.loss_streak
  from {s}.pools_subscription s join {s}.citadel_exchangeaccount a on a.id = s.account_id
- where s.pool_id = %s and s.status <> 'ended' and s.id > %s
+ where s.pool_id = %s and s.status <> 'ended' and s.id > %s and (%s::bigint is null or s.id = %s)
  order by s.id limit %s for no key update of s"""
 
 _TERMS = """select p.status, p.slots, p.leverage, p.max_slippage_bps, p.signal_ttl_s from {s}.pools_pool p
@@ -34,8 +34,10 @@ _LOCK = "select id from {s}.pools_subscription where id = any(%s) order by id fo
 _SETTLE = """update {s}.pools_subscription s set
    reserved = greatest(s.reserved - u.released, 0), exposure = greatest(s.exposure + u.exposure, 0),
    realised = s.realised + u.realised, day = %s,
-   day_realised = case when s.day = %s then s.day_realised else 0 end + u.realised
- from unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[]) u(id, released, exposure, realised)
+   day_realised = case when s.day = %s then s.day_realised else 0 end + u.realised,
+   loss_streak = case u.ended when 1 then 0 when -1 then least(s.loss_streak + 1, 1000) else s.loss_streak end
+ from unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::int[])
+   u(id, released, exposure, realised, ended)
  where s.id = u.id"""
 
 
@@ -56,12 +58,16 @@ class PoolTermsRow(NamedTuple):
 
 
 class Settlement(NamedTuple):
-    """What a set of results changes in one subscription, in USD."""
+    """What a set of results changes in one subscription, in USD.
+
+    :param ended: a copy came to its end with a gain (1) or with a loss (-1)
+    """
 
     subscription: int
     released: Decimal
     exposure: Decimal
     realised: Decimal
+    ended: int = 0
 
 
 def _numbers(values: Iterable[object]) -> str:
@@ -82,9 +88,14 @@ def terms(cursor: Any, *, schema: str, pool_id: UUID) -> PoolTermsRow | None:
     return PoolTermsRow(row[0] == "active", row[1], row[2], row[3], timedelta(seconds=row[4]))
 
 
-def chunk(cursor: Any, *, schema: str, pool_id: UUID, after: int, limit: int) -> list[tuple[Any, ...]]:
-    """The next `limit` live subscriptions of a pool behind id `after`, locked, as trading.domain.fanout.Follower."""
-    rows: list[tuple[Any, ...]] = cursor.execute(_sql(_CHUNK, schema), [pool_id, after, limit]).fetchall()
+def chunk(
+    cursor: Any, *, schema: str, pool_id: UUID, after: int, limit: int, only: int | None = None
+) -> list[tuple[Any, ...]]:
+    """The next `limit` live subscriptions of a pool behind id `after`, locked, as trading.domain.people.Follower.
+
+    :param only: the one subscription that is wanted
+    """
+    rows: list[tuple[Any, ...]] = cursor.execute(_sql(_CHUNK, schema), [pool_id, after, only, only, limit]).fetchall()
     return rows
 
 

@@ -7,21 +7,55 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from pools.domain.style import (
+    FIXED,
+    PLAIN,
+    PLAIN_STYLE,
+    RATIO,
+    RISK,
+    SLOTS,
+    SMART,
+    VOLATILITY,
+    Advanced,
+    Martingale,
+    NotAStyle,
+    Pair,
+    Style,
+    parsed,
+    style_of,
+)
+from pools.domain.style_faults import Rung
 from pools.domain.terms import FixedAmount, Summary, TermsFault
 
 __all__ = [
+    "FIXED",
+    "PLAIN",
+    "PLAIN_STYLE",
+    "RATIO",
+    "RISK",
+    "SLOTS",
+    "SMART",
+    "VOLATILITY",
+    "Advanced",
     "FixedAmount",
     "Lead",
     "LeadChoice",
     "LeadChoices",
+    "Martingale",
+    "NotAStyle",
+    "Pair",
     "PoolRef",
     "PoolTerms",
+    "Rung",
     "ShownTrader",
+    "Style",
     "SubscriptionRef",
     "Summary",
     "TermsFault",
     "TraderRef",
     "WatchedLead",
+    "parsed",
+    "style_of",
 ]
 
 

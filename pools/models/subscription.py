@@ -41,6 +41,16 @@ class Subscription(models.Model):
     realised = models.DecimalField(default=0, **MONEY)
     day = models.DateField(null=True, blank=True)
     day_realised = models.DecimalField(default=0, **MONEY)
+    settings = models.JSONField(
+        default=dict, db_default={}, blank=True, help_text="Its style (pools.domain.style); empty is the plain way."
+    )
+    peak = models.DecimalField(
+        default=0, db_default=0, help_text="The highest result so far, open copies included.", **MONEY
+    )
+    loss_streak = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="Copies lost one after another.")
+    stopped_by = models.CharField(
+        max_length=24, blank=True, default="", db_default="", help_text="Which limit paused it, if one did."
+    )
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 

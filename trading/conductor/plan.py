@@ -18,14 +18,15 @@ from django.conf import settings
 import tenants.feed
 from obscura.core import clock, ids
 from obscura.core.features import entitlements
-from obscura.core.money import ZERO
 from obscura.core.nudge import send as nudges
 from pools import followers
 from proofs.domain.receipts import Leaves
 from tenants.models import Tenant
 from trading import copies
+from trading.conductor import carry
+from trading.conductor.books import open_books
 from trading.domain import priorities
-from trading.domain.fanout import Copy, Decision, Denied, Follower, Held, Lead, Terms, decide
+from trading.domain.fanout import Book, Copy, Decision, Denied, Follower, Held, Lead, Terms, decide
 from trading.domain.market import MarketFacts
 from trading.execution import arrays, db, store
 from trading.execution.execute import order_leaves
@@ -101,12 +102,15 @@ def _plan_chunk(*, tenant: Tenant, pool_id: UUID, facts: _Markets) -> Planned | 
             return None
         signal = SignalRow(*row)
         limit = CHUNK if signal.cursor else FIRST_CHUNK
-        loaded = followers.chunk(cursor, schema=schema, pool_id=pool_id, after=signal.cursor, limit=limit)
+        loaded = followers.chunk(
+            cursor, schema=schema, pool_id=pool_id, after=signal.cursor, limit=limit, only=signal.only_for
+        )
         members = [Follower._make(columns) for columns in loaded]
         now = clock.now()
         decision = _decide(cursor, tenant=tenant, signal=signal, members=members, facts=facts, now=now)
         born = _insert_copies(cursor, tenant=tenant, signal=signal, decision=decision, claim=not signal.cursor)
         denied = _insert_denials(cursor, schema=schema, signal=signal, denials=decision.denials, now=now)
+        carry.keep(cursor, schema=schema, signal=signal, decision=decision)
         message = None
         if decision.copies and len(born) < len(decision.copies):
             span = {"signal_id": signal.id, "first": members[0].subscription, "last": members[-1].subscription}
@@ -127,14 +131,15 @@ def _decide(
     subscriptions = [member.subscription for member in members]
     held: dict[int, Held] = {}
     result: dict[int, Decimal | None] = {}
+    books: dict[int, Book] = {}
     if signal.effect == "close" or signal.market == "usdm":
         rows = cursor.execute(
             db.sql(store.HELD, schema),
             [subscriptions, signal.trader_id, signal.market, signal.symbol, signal.position_side],
         ).fetchall()
-        held = {row[0]: Held(row[1], row[2], row[3]) for row in rows}
+        held = {row[0]: Held(*row[1:]) for row in rows}
     if signal.effect == "open":
-        result = _open_results(cursor, schema=schema, signal=signal, members=members, facts=facts)
+        result, books = open_books(cursor, schema=schema, signal=signal, members=members, marks=facts.marks)
     environments = {member.environment for member in members}
     return decide(
         lead=Lead(
@@ -149,6 +154,12 @@ def _decide(
             order_type=signal.order_type,
             at=signal.lead_at,  # type: ignore[arg-type]
             test_only=signal.test_only,
+            position_side=signal.position_side,
+            qty=Decimal(str(signal.qty)),
+            equity=signal.lead_equity,  # type: ignore[arg-type]
+            leverage=signal.lead_leverage,
+            stop_loss_pct=signal.stop_loss_pct,  # type: ignore[arg-type]
+            take_profit_pct=signal.take_profit_pct,  # type: ignore[arg-type]
         ),
         terms=Terms(
             active=terms.active,
@@ -163,25 +174,8 @@ def _decide(
         open_result=result,
         markets={environment: facts.facts(signal, environment) for environment in environments},
         now=now,
+        books=books,
     )
-
-
-def _open_results(
-    cursor: Any, *, schema: str, signal: SignalRow, members: Sequence[Follower], facts: _Markets
-) -> dict[int, Decimal | None]:
-    """The unrealised result in USD of all that each follower holds; None where a price is missing."""
-    environments = {member.subscription: member.environment for member in members}
-    found: dict[int, Decimal | None] = {}
-    rows = cursor.execute(db.sql(store.OPEN_POSITIONS, schema), [list(environments)]).fetchall()
-    for subscription, market, symbol, qty, cost in rows:
-        mark = facts.marks(signal, environments[subscription], market).get(symbol)
-        so_far = found.get(subscription, ZERO)
-        if mark is None or so_far is None:
-            found[subscription] = None
-            continue
-        worth = abs(qty) * mark
-        found[subscription] = so_far + (worth - cost if qty > 0 else cost - worth)
-    return found
 
 
 def _insert_copies(cursor: Any, *, tenant: Tenant, signal: SignalRow, decision: Decision, claim: bool) -> list[Claimed]:
@@ -203,8 +197,10 @@ def _insert_copies(cursor: Any, *, tenant: Tenant, signal: SignalRow, decision: 
             "signal": signal.id, "leg": signal.leg, "pool": signal.pool_id, "trader": signal.trader_id,
             "exchange": signal.exchange, "env": environment, "market": signal.market, "symbol": signal.symbol,
             "side": signal.side, "position_side": signal.position_side, "effect": signal.effect, "type": shape.type,
-            "tif": shape.time_in_force, "reduce_only": shape.reduce_only, "limit": shape.limit_price,
-            "lead_price": signal.price, "mark": shape.mark_price, "leverage": shape.leverage,
+            "tif": shape.time_in_force, "reduce_only": shape.reduce_only,
+            "limits": arrays.tokens(copy.limit_price for copy in group),
+            "leverages": arrays.tokens(copy.leverage for copy in group),
+            "lead_price": signal.price, "mark": shape.mark_price,
             "priority": signal.priority, "born": claim, "lead_at": signal.lead_at, "lease": settings.COPY_LEASE_MS,
             "subs": arrays.tokens(copy.subscription for copy in group),
             "users": arrays.tokens(copy.user for copy in group),

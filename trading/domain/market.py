@@ -39,7 +39,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class MarketFacts:
-    """Price and rules as one environment's venue has them; None is what is not known."""
+    """Price and rules as one environment's venue has them; None is what is not known.
+
+    :param daily_move: how far the price moves on a usual day, as a part of it
+    """
 
     quote: Quote | None
     rules: Rules | None
+    daily_move: Decimal | None = None

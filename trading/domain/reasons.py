@@ -27,6 +27,22 @@ class Reason(StrEnum):
     BELOW_MIN_QTY = "below_min_qty"
     BELOW_MIN_NOTIONAL = "below_min_notional"
     NOTHING_TO_CLOSE = "nothing_to_close"
+    CLOSED_BY_OWNER = "closed_by_owner"
+    HALTED = "halted"
+    STYLE_UNREADABLE = "style_unreadable"
+    PAIR_NOT_CHOSEN = "pair_not_chosen"
+    BURST = "burst"
+    MAX_POSITIONS = "max_positions"
+    PAIR_LIMIT = "pair_limit"
+    EXPOSURE_LIMIT = "exposure_limit"
+    EQUITY_STOP = "equity_stop"
+    LEAD_EQUITY_UNKNOWN = "lead_equity_unknown"
+    NO_STOP = "no_stop"
+    NO_VOLATILITY = "no_volatility"
+
+
+Refusal = tuple[Reason, dict[str, str]]
+"""A reason with the figures behind it."""
 
 
 WORDS: Mapping[str, str] = {
@@ -48,6 +64,18 @@ WORDS: Mapping[str, str] = {
     Reason.BELOW_MIN_QTY: "Below the venue's smallest quantity",
     Reason.BELOW_MIN_NOTIONAL: "Below the venue's minimum",
     Reason.NOTHING_TO_CLOSE: "Nothing of it is open in your copy",
+    Reason.CLOSED_BY_OWNER: "You closed this yourself; it is copied again from the lead's next entry on",
+    Reason.HALTED: "Copying was stopped by the kill switch",
+    Reason.STYLE_UNREADABLE: "Your settings could not be read; save them again",
+    Reason.PAIR_NOT_CHOSEN: "You chose not to copy this pair",
+    Reason.BURST: "Too many trades of the lead at once",
+    Reason.MAX_POSITIONS: "As many pairs are open as you allow",
+    Reason.PAIR_LIMIT: "As much is in this pair as you allow",
+    Reason.EXPOSURE_LIMIT: "As much is open as you allow",
+    Reason.EQUITY_STOP: "Your equity stop is reached",
+    Reason.LEAD_EQUITY_UNKNOWN: "The lead's equity is not known, and your copies are sized by it",
+    Reason.NO_STOP: "The trade has no stop, and your copies are sized by it",
+    Reason.NO_VOLATILITY: "How much this pair moves is not known, and your copies are sized by it",
 }
 
 

@@ -209,7 +209,7 @@ def _settle(
             [arrays.tokens(subscriptions), signal.trader_id, signal.market, signal.symbol, signal.position_side],
         ).fetchall()
     }
-    holdings: list[tuple[int, Decimal, Decimal, int, int]] = []
+    holdings: list[tuple[int, Decimal, Decimal, int, int, Decimal, Decimal]] = []
     settlements: list[Settlement] = []
     waiting: list[int] = []
     for change in changes:
@@ -220,6 +220,7 @@ def _settle(
         qty = max(report.filled - row.filled, ZERO)
         worth = report.worth - row.filled * (row.average or ZERO) if qty else ZERO
         exposure = realised = ZERO
+        flat = 0
         holding = held.get(row.subscription)
         if holding is not None:
             after = settle(
@@ -231,12 +232,15 @@ def _settle(
             )
             exposure, realised = after.exposure, after.realised
             opened, closed = int(ended and signal.effect == "open"), int(ended and signal.effect == "close")
-            holdings.append((holding[0], after.position.qty, after.position.cost, opened, closed))
+            result = holding[7] + realised
+            if not after.position.qty and holding[2]:
+                flat, result = (result > 0) - (result < 0), ZERO
+            holdings.append((holding[0], after.position.qty, after.position.cost, opened, closed, released, result))
             closes_left, opens_left = holding[6] - closed > 0, holding[5] - opened > 0
             if ended and (closes_left or (opens_left and signal.effect == "close")):
                 waiting.append(row.subscription)
         if released or exposure or realised:
-            settlements.append(Settlement(row.subscription, released, exposure, realised))
+            settlements.append(Settlement(row.subscription, released, exposure, realised, flat))
     if holdings:
         columns = [arrays.tokens(column) for column in zip(*holdings, strict=True)]
         cursor.execute(db.sql(store.WRITE_HOLDINGS, schema), columns)

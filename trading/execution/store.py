@@ -12,21 +12,30 @@ from trading.domain.order_state import IN_FLIGHT, Status
 LANE = "select last_seq from {s}.trading_poollane where pool_id = %s for update"
 
 NEXT_SIGNAL = """select id, exchange, market, symbol, side, position_side, effect, fraction, weight, price, order_type,
-   lead_at, test_only, trader_id, leg, priority, cursor, leaf, pool_id
+   lead_at, test_only, trader_id, leg, priority, cursor, leaf, pool_id, qty, only_for, lead_equity, lead_leverage,
+   stop_loss_pct, take_profit_pct
  from {s}.trading_signal where pool_id = %s and state in ('new', 'planning') order by seq limit 1"""
 
 SIGNAL = """select id, exchange, market, symbol, side, position_side, effect, fraction, weight, price, order_type,
-   lead_at, test_only, trader_id, leg, priority, cursor, leaf, pool_id
+   lead_at, test_only, trader_id, leg, priority, cursor, leaf, pool_id, qty, only_for, lead_equity, lead_leverage,
+   stop_loss_pct, take_profit_pct
  from {s}.trading_signal where id = %s"""
 
 MOVE_CURSOR = """update {s}.trading_signal set cursor = %s, followers = followers + %s, state = %s,
    planned_at = case when %s = 'planned' then clock_timestamp() end where id = %s"""
 
-HELD = """select subscription_id, qty, opening, closing from {s}.trading_holding
+HELD = """select subscription_id, qty, opening, closing, leverage, carry_close, carry_open, closed_by_owner
+ from {s}.trading_holding
  where subscription_id = any(%s) and trader_id = %s and market = %s and symbol = %s and side = %s"""
 
-OPEN_POSITIONS = """select subscription_id, market, symbol, qty, cost from {s}.trading_holding
- where subscription_id = any(%s) and qty <> 0"""
+OPEN_POSITIONS = """select subscription_id, market, symbol, qty, cost, leverage, pending, opening, carry_open,
+   trader_id, side, closed_by_owner
+ from {s}.trading_holding where subscription_id = any(%s)
+   and (qty <> 0 or opening > 0 or carry_open > 0 or closed_by_owner)"""
+
+RECENT_OPENS = """select s.id, (select count(*) from {s}.trading_order o where o.subscription_id = s.id
+   and o.effect = 'open' and o.created_at > clock_timestamp() - s.ms * interval '1 ms')
+ from unnest(%s::bigint[], %s::int[]) s(id, ms)"""
 
 # What orders of one chunk and environment share is given once; what differs comes in arrays.
 INSERT_ORDERS = """insert into {s}.trading_order (signal_id, subscription_id, leg, pool_id, user_id, account_id,
@@ -35,13 +44,14 @@ INSERT_ORDERS = """insert into {s}.trading_order (signal_id, subscription_id, le
    venue_order_id, filled, error_code, error, lead_at, created_at, sent_at, lease_until, leaf)
  select %(signal)s, u.sub, %(leg)s, %(pool)s, u.usr::uuid, u.acc::uuid, %(trader)s, u.cid, %(exchange)s, %(env)s,
    %(market)s, %(symbol)s, %(side)s, %(position_side)s, %(effect)s, %(type)s, %(tif)s, %(reduce_only)s, u.waits, u.qty,
-   %(limit)s, %(lead_price)s, %(mark)s, %(leverage)s, u.reserved, %(priority)s,
+   u.lim, %(lead_price)s, %(mark)s, u.leverage, u.reserved, %(priority)s,
    case when %(born)s and not u.waits then 2 else 1 end, case when %(born)s and not u.waits then 1 else 0 end,
    '', 0, '', '', %(lead_at)s, clock_timestamp(),
    case when %(born)s and not u.waits then clock_timestamp() end,
    case when %(born)s and not u.waits then clock_timestamp() + %(lease)s * interval '1 ms' end, u.leaf
  from unnest(%(subs)s::bigint[], %(users)s::text[], %(accounts)s::text[], %(cids)s::text[], %(qtys)s::numeric[],
-   %(reserves)s::numeric[], %(waits)s::boolean[], %(leaves)s::bytea[]) u(sub, usr, acc, cid, qty, reserved, waits, leaf)
+   %(reserves)s::numeric[], %(waits)s::boolean[], %(leaves)s::bytea[], %(limits)s::numeric[], %(leverages)s::int[])
+   u(sub, usr, acc, cid, qty, reserved, waits, leaf, lim, leverage)
  on conflict on constraint one_copy do nothing
  returning """
 
@@ -55,16 +65,38 @@ INSERT_DENIALS = """insert into {s}.trading_denial (signal_id, subscription_id, 
 
 # Orders on their way are counted on the holding, so that a close knows what to wait for.
 COUNT_OPENING = """insert into {s}.trading_holding as h (subscription_id, trader_id, market, symbol, side, qty, cost,
-   leverage, opening, closing, updated_at)
- select u.sub, %(trader)s, %(market)s, %(symbol)s, %(hold_side)s, 0, 0, %(leverage)s, 1, 0, clock_timestamp()
- from unnest(%(subs)s::bigint[]) u(sub)
- on conflict on constraint one_holding do update set opening = h.opening + 1,
+   leverage, opening, closing, pending, opened_at, updated_at)
+ select u.sub, %(trader)s, %(market)s, %(symbol)s, %(hold_side)s, 0, 0, u.leverage, 1, 0, u.reserved,
+   clock_timestamp(), clock_timestamp()
+ from unnest(%(subs)s::bigint[], %(leverages)s::int[], %(reserves)s::numeric[]) u(sub, leverage, reserved)
+ on conflict on constraint one_holding do update set opening = h.opening + 1, pending = h.pending + excluded.pending,
+   closed_by_owner = false,
+   opened_at = case when h.qty = 0 and h.opening = 0 then excluded.opened_at else h.opened_at end,
    leverage = case when h.qty = 0 and h.opening = 0 then excluded.leverage else h.leverage end,
    updated_at = clock_timestamp()"""
 
 COUNT_CLOSING = """update {s}.trading_holding set closing = closing + 1, updated_at = clock_timestamp()
  where subscription_id = any(%(subs)s::bigint[]) and trader_id = %(trader)s and market = %(market)s
    and symbol = %(symbol)s and side = %(hold_side)s"""
+
+# A change of settings is for new positions alone: exits are set when a holding begins.
+SET_EXITS = """update {s}.trading_holding h set stop_loss_pct = u.stop, take_profit_pct = u.take,
+   trailing_pct = u.trail, best = null
+ from unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[]) u(sub, stop, take, trail)
+ where h.subscription_id = u.sub and h.trader_id = %s and h.market = %s and h.symbol = %s and h.side = %s
+   and h.qty = 0 and h.opening = 1"""
+
+# What is too small to be traded is carried on the holding, whether there is one already or not.
+CARRY_OPEN = """insert into {s}.trading_holding as h (subscription_id, trader_id, market, symbol, side, qty, cost,
+   leverage, opening, closing, carry_open, updated_at)
+ select u.sub, %s, %s, %s, %s, 0, 0, 1, 0, 0, u.carried, clock_timestamp()
+ from unnest(%s::bigint[], %s::numeric[]) u(sub, carried)
+ on conflict on constraint one_holding do update set carry_open = excluded.carry_open"""
+
+CARRY_CLOSE = """update {s}.trading_holding h set carry_close = u.carried, carry_open = 0,
+   closed_by_owner = h.closed_by_owner and not %s
+ from unnest(%s::bigint[], %s::numeric[]) u(sub, carried)
+ where h.subscription_id = u.sub and h.trader_id = %s and h.market = %s and h.symbol = %s and h.side = %s"""
 
 CLAIMED = """id, signal_id, subscription_id, account_id::text, user_id::text, environment, client_id, qty, limit_price,
    type, time_in_force, reduce_only, attempts, (extract(epoch from sent_at) * 1000)::bigint, leverage, lead_price,
@@ -148,14 +180,15 @@ INSERT_FILLS = """insert into {s}.trading_fill (order_id, account_id, market, sy
    %s::timestamptz[], %s::bytea[]) u(ord, acc, trade, qty, price, fee, asset, at, leaf)
  on conflict on constraint one_fill do nothing returning order_id, qty, price, fee, fee_asset"""
 
-HOLDINGS = """select id, subscription_id, qty, cost, leverage, opening, closing from {s}.trading_holding
+HOLDINGS = """select id, subscription_id, qty, cost, leverage, opening, closing, result from {s}.trading_holding
  where subscription_id = any(%s::bigint[]) and trader_id = %s and market = %s and symbol = %s and side = %s
  for update"""
 
 WRITE_HOLDINGS = """update {s}.trading_holding h set qty = u.qty, cost = u.cost,
    opening = greatest(h.opening - u.opened, 0), closing = greatest(h.closing - u.closed, 0),
-   updated_at = clock_timestamp()
- from unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::int[], %s::int[]) u(id, qty, cost, opened, closed)
+   pending = greatest(h.pending - u.released, 0), result = u.result, updated_at = clock_timestamp()
+ from unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::int[], %s::int[], %s::numeric[], %s::numeric[])
+   u(id, qty, cost, opened, closed, released, result)
  where h.id = u.id"""
 
 WAITING_SIGNALS = f"""select distinct o.signal_id from {{s}}.trading_signal g
@@ -204,6 +237,12 @@ class SignalRow(NamedTuple):
     cursor: int
     leaf: bytes
     pool_id: object
+    qty: object
+    only_for: int | None
+    lead_equity: object
+    lead_leverage: int | None
+    stop_loss_pct: object
+    take_profit_pct: object
 
 
 class Claimed(NamedTuple):

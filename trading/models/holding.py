@@ -20,6 +20,20 @@ class Holding(models.Model):
     leverage = models.PositiveSmallIntegerField(default=1)
     opening = models.PositiveIntegerField(default=0, help_text="Opens on their way: a close waits for them.")
     closing = models.PositiveIntegerField(default=0, help_text="Closes on their way.")
+    pending = amount(default=0, db_default=0, help_text="USD held for opens on their way.")
+    carry_open = amount(
+        default=0, db_default=0, help_text="Base asset too small to be bought so far; goes with the next."
+    )
+    carry_close = amount(default=0, db_default=0, help_text="Base asset too small to be closed so far.")
+    result = amount(default=0, db_default=0, help_text="What its closed parts brought since it was last flat.")
+    stop_loss_pct = models.DecimalField(max_digits=9, decimal_places=4, null=True)
+    take_profit_pct = models.DecimalField(max_digits=9, decimal_places=4, null=True)
+    trailing_pct = models.DecimalField(max_digits=9, decimal_places=4, null=True)
+    best = amount(null=True, help_text="The best price since it was opened; the trailing stop follows it.")
+    closed_by_owner = models.BooleanField(
+        default=False, db_default=False, help_text="Its owner closed it himself: it is not opened again unasked."
+    )
+    opened_at = models.DateTimeField(null=True, help_text="When it was last opened from nothing.")
     updated_at = models.DateTimeField()
 
     class Meta:

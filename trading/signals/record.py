@@ -20,6 +20,8 @@ from trading.models import Signal
 from trading.signals.rows import insert_new
 
 LEAD, API, RELAY = "lead", "api", "relay"
+GUARD, OWNER = "guard", "owner"
+"""For one follower alone: what protects it, and what its owner asks for."""
 
 LEAF_FIELDS = (
     "id",
@@ -48,6 +50,9 @@ LEAF_FIELDS = (
 )
 """What the leaf of a signal is made of, in this order."""
 
+LEAF_EXTRAS = ("only_for", "lead_equity", "lead_leverage", "stop_loss_pct", "take_profit_pct")
+"""What follows in the leaf where it is there, each behind its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -57,6 +62,9 @@ class Source:
     :param fee: what the venue kept of a bought base asset
     :param dust: a rest of the lead's position below this cannot be traded
     :param known: what it means was found out elsewhere (a relayed signal): no position is read or moved
+    :param only_for: the one subscription it is for
+    :param lead_equity: what the lead's account was worth then, in USD
+    :param stop_loss_pct: in percent of the entry's price; so is `take_profit_pct`
     """
 
     external_id: str
@@ -80,6 +88,11 @@ class Source:
     fee: Decimal = ZERO
     dust: Decimal = ZERO
     known: tuple[Intent, ...] | None = None
+    only_for: int | None = None
+    lead_equity: Decimal | None = None
+    lead_leverage: int | None = None
+    stop_loss_pct: Decimal | None = None
+    take_profit_pct: Decimal | None = None
 
     @property
     def place(self) -> tuple[UUID, str, str, str, bool]:
@@ -127,6 +140,12 @@ def record(*, pool_id: UUID, sources: Sequence[Source]) -> list[Recorded]:
     return [
         Recorded(tuple(known[source.external_id]), made=fresh.get(source.external_id) is source) for source in sources
     ]
+
+
+def signal_leaf(signal: Signal) -> list[object]:
+    """The values that a signal's leaf is made of."""
+    extras = [(name, getattr(signal, name)) for name in LEAF_EXTRAS if getattr(signal, name) is not None]
+    return [*(getattr(signal, name) for name in LEAF_FIELDS), *(part for extra in extras for part in extra)]
 
 
 def _lock_lane(pool_id: UUID) -> int:
@@ -228,6 +247,11 @@ def _signal(pool_id: UUID, source: Source, intent: Intent, seq: int) -> Signal:
         priority=source.priority,
         test_only=source.test_only,
         metadata=dict(source.metadata),
+        only_for=source.only_for,
+        lead_equity=source.lead_equity,
+        lead_leverage=source.lead_leverage,
+        stop_loss_pct=source.stop_loss_pct,
+        take_profit_pct=source.take_profit_pct,
         lead_at=source.lead_at,
         received_at=source.received_at,
     )
@@ -239,6 +263,6 @@ def _insert(signals: list[Signal]) -> None:
     while left:
         for signal in left:
             signal.id = signal_id(pool=signal.pool_id, external_id=signal.external_id, leg=signal.leg, probe=probe)
-            signal.leaf = leaf("signal", (getattr(signal, name) for name in LEAF_FIELDS))
+            signal.leaf = leaf("signal", signal_leaf(signal))
         new = {id(signal) for signal in insert_new(left)}
         left, probe = [signal for signal in left if id(signal) not in new], probe + 1
