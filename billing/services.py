@@ -1,4 +1,4 @@
-"""Billing's door: what plans there are, and which of them a tenant is on."""
+"""Billing's door: what plans there are, which of them a tenant is on, and what is due of followers' profits."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from django.db import transaction
 
 from billing.domain.entitlements import PlanLimits, values_of
 from billing.plans.models import Plan
+from billing.profit.services import settle_share, shares_of
 from billing.types import PlanRef
 from obscura.core.audit import write as audit
 from obscura.core.errors import NotFound
 from tenants import services as tenants
 from tenants.scope import PUBLIC, entered
 
-__all__ = ["PlanUnknown", "apply_plan", "plans"]
+__all__ = ["PlanUnknown", "apply_plan", "plans", "settle_share", "shares_of"]
 
 
 class PlanUnknown(NotFound):

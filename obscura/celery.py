@@ -46,6 +46,16 @@ app.conf.update(
         "nudge.sweep": {"task": "nudge.sweep", "schedule": 1.0, "options": {"queue": "default", "expires": 5}},
         "trading.sweep": {"task": "trading.sweep_all", "schedule": 1.0, "options": {"queue": "default", "expires": 5}},
         "pools.sweep": {"task": "pools.sweep", "schedule": 60.0, "options": {"queue": "default", "expires": 50}},
+        "trading.record_days": {
+            "task": "trading.record_days",
+            "schedule": 600.0,
+            "options": {"queue": "default", "expires": 500},
+        },
+        "pools.settle_month": {
+            "task": "pools.settle_month",
+            "schedule": crontab(day_of_month="1", hour=0, minute=7),
+            "options": {"queue": "default", "expires": 3600},
+        },
         "citadel.publish_intake_key": {
             "task": "citadel.publish_intake_key",
             "schedule": 60.0,

@@ -41,10 +41,10 @@ _SETTLE = """update {s}.pools_subscription s set
  where s.id = u.id"""
 
 
-_CLOSING = "select id from {s}.pools_subscription where status = 'closing' order by id limit 1000"
+_ENVIRONMENTS = """select s.id, a.exchange, a.environment from {s}.pools_subscription s
+ join {s}.citadel_exchangeaccount a on a.id = s.account_id where s.id = any(%s)"""
 
-_END = """update {s}.pools_subscription set status = 'ended', ended_at = clock_timestamp()
- where id = any(%s) and status = 'closing' returning id"""
+_CLOSING = "select id from {s}.pools_subscription where status = 'closing' order by id limit 1000"
 
 
 class PoolTermsRow(NamedTuple):
@@ -123,7 +123,7 @@ def closing(cursor: Any, *, schema: str) -> list[int]:
     return [row[0] for row in cursor.execute(_sql(_CLOSING, schema)).fetchall()]
 
 
-def end(cursor: Any, *, schema: str, subscriptions: Sequence[int]) -> list[int]:
-    """End subscriptions that were closing. Returns those that this call ended."""
-    rows = cursor.execute(_sql(_END, schema), [list(subscriptions)]).fetchall()
-    return [row[0] for row in rows]
+def environments(cursor: Any, *, schema: str, subscriptions: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """By subscription: the exchange and the environment of its account."""
+    rows = cursor.execute(_sql(_ENVIRONMENTS, schema), [list(subscriptions)]).fetchall()
+    return {row[0]: (row[1], row[2]) for row in rows}

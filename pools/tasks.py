@@ -36,6 +36,13 @@ def end(*, subscription_id: int, **_: object) -> None:
     services.end_subscription(subscription_id=subscription_id, actor="system")
 
 
+@celery.shared_task(name="pools.settle_month", ignore_result=True)
+def settle_month(**_: object) -> None:
+    """At the end of a month: what is due of every follower's profit."""
+    for _tenant in each(reason="shares of profit"):
+        services.settle_month()
+
+
 @celery.shared_task(name="pools.sweep", ignore_result=True)
 def sweep(**_: object) -> None:
     """What announcements cause, found without them; and subscriptions that have closed all they held."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from pools.domain.performance import CLOSED_DOOR, PoolRecord
 from pools.domain.style import (
     FIXED,
     PLAIN,
@@ -28,6 +29,8 @@ from pools.domain.style_faults import Rung
 from pools.domain.terms import FixedAmount, Summary, TermsFault
 
 __all__ = [
+    "CLOSED_DOOR",
+    "PoolRecord",
     "FIXED",
     "PLAIN",
     "PLAIN_STYLE",

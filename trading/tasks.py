@@ -14,7 +14,9 @@ import tenants.scope
 from obscura.core import alive, log, redis_clients
 from obscura.core.errors import Unavailable
 from obscura.core.nudge.send import nudged
+from pools import services as pools
 from tenants import directory
+from trading import standing
 from trading.conductor.plan import plan as plan_pool
 from trading.execution import db, reconcile, trades
 from trading.execution import execute as execution
@@ -60,6 +62,13 @@ def sweep_all() -> None:
         counts = {"grouped": ingest.sweep(), **reconcile.sweep(schema=tenant.schema_name)}
         if any(counts.values()):
             _logger.info("sweep", schema=tenant.schema_name, **counts)
+
+
+@celery.shared_task(name="trading.record_days", ignore_result=True)
+def record_days(**_: object) -> None:
+    """Write down where every subscription stands, for the records of pools."""
+    for tenant in tenants.scope.each(reason="records of pools"):
+        pools.record_day(open_results=standing.open_results(schema=tenant.schema_name))
 
 
 @worker_process_init.connect(weak=False)

@@ -46,6 +46,7 @@ TENANT_APPS = [
     "tenants.accounts",
     "obscura.core.audit",
     "citadel",
+    "billing.profit",
     "pools",
     "trading",
     "django.contrib.contenttypes",

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from obscura.core.money import ZERO
-from pools.types import PoolRef, SubscriptionRef
+from pools.types import PoolRecord, PoolRef, SubscriptionRef
 from trading.services import CopyCounts, OpenHolding
 
 VENUE = "Binance"
@@ -17,8 +17,8 @@ STATES = {"active": "active", "paused": "paused", "closing": "stopped", "ended":
 STOPPING = "Nothing new is opened. What is open closes with the lead."
 
 
-def pool_card(pool: PoolRef, *, followed: Iterable[str] = ()) -> dict[str, Any]:
-    """A pool for templates/pools/_card.html. No record is kept of it yet, and none is made up."""
+def pool_card(pool: PoolRef, *, followed: Iterable[str] = (), record: PoolRecord | None = None) -> dict[str, Any]:
+    """A pool for templates/pools/_card.html. What its record does not tell yet is not made up."""
     leads = [one.name for one in pool.traders]
     return {
         "id": pool.id,
@@ -34,7 +34,18 @@ def pool_card(pool: PoolRef, *, followed: Iterable[str] = ()) -> dict[str, Any]:
         "followers": pool.followers,
         "risk_class": pool.risk_class,
         "fee": pool.fee_percentage,
-        "performance": None,
+        "performance": _performance(record),
+    }
+
+
+def _performance(record: PoolRecord | None) -> dict[str, Any] | None:
+    if record is None or len(record.curve) < 2:
+        return None
+    return {
+        "followers_30d": record.month,
+        "deepest_fall": record.deepest_fall,
+        "risk": record.risk,
+        "curve": record.curve,
     }
 
 

@@ -1,6 +1,7 @@
 """Pools, their traders, and the subscriptions of those who follow them."""
 
 from pools.models.pool import Pool, PoolTrader, Trader
+from pools.models.record import Record, SubscriptionDay
 from pools.models.subscription import Subscription
 
-__all__ = ["Pool", "PoolTrader", "Subscription", "Trader"]
+__all__ = ["Pool", "PoolTrader", "Record", "Subscription", "SubscriptionDay", "Trader"]

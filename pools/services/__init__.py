@@ -34,6 +34,8 @@ from pools.services.pools import (
     pool_terms,
     pools_of,
 )
+from pools.services.profit import settle_month
+from pools.services.records import PoolTooRisky, record_day, records_of
 from pools.services.subscriptions import (
     AccountUnfit,
     AlreadyFollowing,
@@ -95,6 +97,7 @@ __all__ = [
     "PoolNotOpen",
     "PoolRef",
     "PoolTerms",
+    "PoolTooRisky",
     "PoolUnfit",
     "PoolUnknown",
     "PoolsFull",
@@ -132,9 +135,12 @@ __all__ = [
     "pool_terms",
     "pools_of",
     "publish_curated",
+    "record_day",
+    "records_of",
     "relay_targets",
     "release_account",
     "resume_subscription",
+    "settle_month",
     "stop_subscription",
     "subscribe",
     "subscription",

@@ -18,7 +18,7 @@ from pools.domain.terms import FixedAmount, Summary, TermsFault
 from pools.events import SubscriptionStarted, SubscriptionStopping
 from pools.locks import hold
 from pools.models import Pool, Subscription
-from pools.services import curated, traders
+from pools.services import curated, profit, records, traders
 from pools.services.pools import PoolUnknown, pool_of
 from pools.types import PoolRef, SubscriptionRef
 from tenants import services as tenants
@@ -96,7 +96,7 @@ def subscribe(
     :raises PoolUnknown: there is no pool this user may see
     :raises NotFound: the user has no such account
     :raises TermsInvalid: `details` names the fields of `FixedAmount` with words
-    :raises PoolNotOpen, AccountUnfit, AlreadyFollowing, PlanLimit: it cannot be now
+    :raises PoolNotOpen, PoolTooRisky, AccountUnfit, AlreadyFollowing, PlanLimit: it cannot be now
     """
     pool = pool_of(pool_id=pool_id, user_id=user_id)
     account = citadel.account(account_id=account_id, user_id=user_id)
@@ -105,6 +105,7 @@ def subscribe(
     found = _faults(pool, terms)
     if found:
         raise TermsInvalid(details={"fields": {fault.field: fault.words for fault in found}})
+    records.refuse_risk(pool_id)
     with transaction.atomic():
         hold(f"account:{account_id}")
         if traders.leads(account_id):
@@ -139,6 +140,8 @@ def change_terms(*, subscription_id: int, user_id: UUID, terms: FixedAmount, act
         found = _faults(pool_of(pool_id=row.pool_id), terms)
         if found:
             raise TermsInvalid(details={"fields": {fault.field: fault.words for fault in found}})
+        if terms.total_investment < row.total_investment:
+            profit.settle(row, cause="withdrawal")  # before the money goes
         row.total_investment, row.max_loss = terms.total_investment, terms.max_loss
         row.profit_target, row.daily_loss_limit = terms.profit_target, terms.daily_loss_limit
         row.save(update_fields=["total_investment", "max_loss", "profit_target", "daily_loss_limit"])
@@ -199,6 +202,7 @@ def end_subscription(*, subscription_id: int, actor: str) -> bool:
             return False
         row.status, row.ended_at = Status.ENDED, clock.now()
         row.save(update_fields=["status", "ended_at"])
+        profit.settle(row, cause="end")
         if row.pool.kind == Pool.Kind.CURATED:
             curated.count_here(row.pool_id)
         audit.record("pools.subscription.ended", actor=actor, subject=f"subscription:{row.pk}")

@@ -183,7 +183,8 @@ def test_htmx_gets_the_grid_alone_and_history_the_whole_page(stage, browser):
 def test_what_is_not_known_of_a_pool_is_a_dash_and_never_a_figure(stage, browser):
     page = browser.get(f"/pools/{stage.pool.pk}/").content.decode()
 
-    assert page.count('title="Not measured yet: it takes closed trades of thirty days"') == 2
+    assert page.count('title="Not known yet: nobody has followed for thirty days"') == 1
+    assert page.count('title="Not known yet: no day is over"') == 1
     assert "%" not in re.search(r'<dl class="panel strip.*?</dl>', page, re.DOTALL)[0].replace("100%", "")
 
 

@@ -20,6 +20,8 @@ from citadel.client import Chunk, Result
 from obscura.core import clock, log
 from obscura.core.money import ZERO
 from pools import followers
+from pools import services as pools
+from tenants import scope
 from trading.domain.order_state import Status
 from trading.execution import db, hush, results, store, trades
 from trading.execution.execute import execute, load_signal
@@ -70,15 +72,13 @@ def sweep(*, schema: str) -> dict[str, int]:
 def end_closed(*, schema: str) -> int:
     """End subscriptions whose owners stopped them, once nothing of them is open or on its way."""
     session = db.session()
-    with session.transaction():
-        cursor = session.cursor()
-        waiting = followers.closing(cursor, schema=schema)
-        if not waiting:
-            return 0
-        followers.lock(cursor, schema=schema, subscriptions=waiting)
-        held = {row[0] for row in cursor.execute(db.sql(store.STILL_HELD, schema), [waiting]).fetchall()}
+    waiting = followers.closing(session.cursor(), schema=schema)
+    if not waiting:
+        return 0
+    held = {row[0] for row in session.execute(db.sql(store.STILL_HELD, schema), [waiting]).fetchall()}
+    with scope.entered(schema):
         free = [subscription for subscription in waiting if subscription not in held]
-        return len(followers.end(cursor, schema=schema, subscriptions=free)) if free else 0
+        return sum(pools.end_subscription(subscription_id=one, actor="system") for one in free)
 
 
 def _execute(schema: str, signal_id: int, first: int, last: int) -> int:
