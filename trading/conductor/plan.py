@@ -127,7 +127,7 @@ def _decide(
     subscriptions = [member.subscription for member in members]
     held: dict[int, Held] = {}
     result: dict[int, Decimal | None] = {}
-    if signal.effect == "close" or signal.market == "usdm":
+    if signal.effect == "close" or signal.market == "usdm" or signal.position_since is not None:
         rows = cursor.execute(
             db.sql(store.HELD, schema),
             [subscriptions, signal.trader_id, signal.market, signal.symbol, signal.position_side],
@@ -149,6 +149,7 @@ def _decide(
             order_type=signal.order_type,
             at=signal.lead_at,  # type: ignore[arg-type]
             test_only=signal.test_only,
+            since=signal.position_since,
         ),
         terms=Terms(
             active=terms.active,

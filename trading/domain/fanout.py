@@ -14,6 +14,7 @@ from decimal import ROUND_DOWN, Decimal, localcontext
 from typing import NamedTuple
 
 from obscura.core.money import BPS, ZERO, ceil_to, floor_to, plain
+from trading.domain import entry
 from trading.domain.market import MarketFacts, Rules
 from trading.domain.reasons import Reason
 
@@ -42,6 +43,8 @@ class Follower(NamedTuple):
     realised: Decimal
     day: date | None
     day_realised: Decimal
+    since: datetime | None = None
+    """When it began to follow."""
 
 
 class Held(NamedTuple):
@@ -67,6 +70,8 @@ class Lead:
     order_type: str
     at: datetime
     test_only: bool = False
+    since: datetime | None = None
+    """When the lead's position began, where that was before this trade."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,8 @@ def _decided(
             denied = (Reason.VENUE_NOT_OFFERED, {"exchange": follower.exchange})
         elif lead.test_only and follower.environment != "paper":
             denied = (Reason.TEST_ONLY, {})
+        elif opening and (refused := entry.refused(lead, follower, held.get(follower.subscription))):
+            denied = refused
         elif opening:
             amount, denied = side.amount(follower, open_result.get(follower.subscription, ZERO), now.date())
             if denied is None:

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     STALE_PRICE = "stale_price"
     NO_RULES = "no_rules"
     STALE_SIGNAL = "stale_signal"
+    OLDER_POSITION = "older_position"
     SLIPPAGE = "slippage"
     RESULT_UNKNOWN = "result_unknown"
     LOSS_LIMIT = "loss_limit"
@@ -39,6 +40,7 @@ WORDS: Mapping[str, str] = {
     Reason.STALE_PRICE: "The last known price is too old",
     Reason.NO_RULES: "The exchange's rules for this symbol are not known",
     Reason.STALE_SIGNAL: "The lead's trade was already too old",
+    Reason.OLDER_POSITION: "The lead held this before you followed; it is copied from its next entry on",
     Reason.SLIPPAGE: "The price had moved too far from the lead's",
     Reason.RESULT_UNKNOWN: "The result of what is open is not known right now",
     Reason.LOSS_LIMIT: "What you were ready to lose is used up",

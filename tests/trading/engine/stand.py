@@ -106,6 +106,27 @@ class Stand:
         )  # fmt: skip
         return record(pool_id=self.pool.id, sources=[source])[0].signals[0]
 
+    def trade(
+        self,
+        side: str,
+        qty: str,
+        *,
+        symbol: str = "BTCUSDT",
+        market: str = "usdm",
+        price: str = "60000",
+        position_side: str = "BOTH",
+    ) -> list[Signal]:
+        """A trade of Ada's: what it means follows from what she holds. Planned at once; returns its signals."""
+        at = clock.now()
+        source = Source(
+            external_id=uuid4().hex, source="lead", trader_id=self.trader.id, market=market, symbol=symbol, side=side,
+            qty=Decimal(qty), price=Decimal(price), lead_at=at, received_at=at, priority=10,
+            position_side=position_side,
+        )  # fmt: skip
+        [recorded] = record(pool_id=self.pool.id, sources=[source])
+        self.plan()
+        return list(recorded.signals)
+
     def plan(self) -> int:
         """Plan what waits and wait for the results of what was placed at once."""
         return plan(tenant=self.tenant, pool_id=self.pool.id)
