@@ -28,6 +28,7 @@ from trading.domain import priorities
 from trading.domain.fanout import Copy, Decision, Denied, Follower, Held, Lead, Terms, decide
 from trading.domain.market import MarketFacts
 from trading.execution import arrays, db, store
+from trading.execution.accounts import setup
 from trading.execution.execute import order_leaves
 from trading.execution.store import Claimed, SignalRow
 from trading.execution.submit import Flight, place
@@ -136,6 +137,7 @@ def _decide(
     if signal.effect == "open":
         result = _open_results(cursor, schema=schema, signal=signal, members=members, facts=facts)
     environments = {member.environment for member in members}
+    unfit = setup.unfit(schema=schema, signal=signal, accounts=[member.account for member in members])
     return decide(
         lead=Lead(
             exchange=signal.exchange,
@@ -164,6 +166,7 @@ def _decide(
         open_result=result,
         markets={environment: facts.facts(signal, environment) for environment in environments},
         now=now,
+        unfit=unfit,
     )
 
 

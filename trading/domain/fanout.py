@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal, localcontext
+from types import MappingProxyType
 from typing import NamedTuple
 
 from obscura.core.money import BPS, ZERO, ceil_to, floor_to, plain
@@ -20,6 +21,7 @@ from trading.domain.reasons import Reason
 
 MAX_PRICE_AGE = timedelta(seconds=15)
 _EXACT = Decimal("1e-18")
+_FIT: Mapping[str, tuple[Reason, dict[str, str]]] = MappingProxyType({})
 _DIGITS = 60
 """Room for any product of two stored numbers: nothing is rounded but where it is meant to be."""
 
@@ -139,15 +141,17 @@ def decide(
     open_result: Mapping[int, Decimal | None],
     markets: Mapping[str, MarketFacts],
     now: datetime,
+    unfit: Mapping[str, tuple[Reason, dict[str, str]]] = _FIT,
 ) -> Decision:
     """A copy or a denial for each follower, in their order.
 
     :param held: by subscription, what it holds of this lead and symbol; absent is nothing
     :param open_result: by subscription, the unrealised result of all it holds in USD; None where a price is missing
     :param markets: by environment
+    :param unfit: by account, why nothing can be opened on it at the venue
     """
     with localcontext(prec=_DIGITS):
-        return _decided(lead, terms, followers, held, open_result, markets, now)
+        return _decided(lead, terms, followers, held, open_result, markets, now, unfit)
 
 
 def _decided(
@@ -158,6 +162,7 @@ def _decided(
     open_result: Mapping[int, Decimal | None],
     markets: Mapping[str, MarketFacts],
     now: datetime,
+    unfit: Mapping[str, tuple[Reason, dict[str, str]]],
 ) -> Decision:
     copies: list[Copy] = []
     denials: list[Denied] = []
@@ -174,7 +179,7 @@ def _decided(
             denied = (Reason.VENUE_NOT_OFFERED, {"exchange": follower.exchange})
         elif lead.test_only and follower.environment != "paper":
             denied = (Reason.TEST_ONLY, {})
-        elif opening and (refused := entry.refused(lead, follower, held.get(follower.subscription))):
+        elif opening and (refused := entry.refused(lead, follower, held.get(follower.subscription), unfit)):
             denied = refused
         elif opening:
             amount, denied = side.amount(follower, open_result.get(follower.subscription, ZERO), now.date())

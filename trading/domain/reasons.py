@@ -19,6 +19,7 @@ class Reason(StrEnum):
     NO_RULES = "no_rules"
     STALE_SIGNAL = "stale_signal"
     OLDER_POSITION = "older_position"
+    POSITION_MODE = "position_mode"
     SLIPPAGE = "slippage"
     RESULT_UNKNOWN = "result_unknown"
     LOSS_LIMIT = "loss_limit"
@@ -41,6 +42,10 @@ WORDS: Mapping[str, str] = {
     Reason.NO_RULES: "The exchange's rules for this symbol are not known",
     Reason.STALE_SIGNAL: "The lead's trade was already too old",
     Reason.OLDER_POSITION: "The lead held this before you followed; it is copied from its next entry on",
+    Reason.POSITION_MODE: (
+        "Your account's position mode is not the lead's, and the exchange changes it only while nothing is open: "
+        "close your positions, or use another account"
+    ),
     Reason.SLIPPAGE: "The price had moved too far from the lead's",
     Reason.RESULT_UNKNOWN: "The result of what is open is not known right now",
     Reason.LOSS_LIMIT: "What you were ready to lose is used up",

@@ -26,4 +26,32 @@ class Migration(migrations.Migration):
                 help_text="When the lead's position began, where that was before this trade.", null=True
             ),
         ),
+        migrations.CreateModel(
+            name="PositionMode",
+            fields=[
+                ("account_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("hedged", models.BooleanField()),
+                ("learnt_at", models.DateTimeField()),
+                (
+                    "refused_at",
+                    models.DateTimeField(help_text="When the venue last refused to change it.", null=True),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="SymbolSetting",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("account_id", models.UUIDField()),
+                ("symbol", models.CharField(max_length=32)),
+                ("leverage", models.PositiveSmallIntegerField()),
+                ("margin", models.CharField(help_text="isolated or cross", max_length=8)),
+                ("learnt_at", models.DateTimeField()),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("account_id", "symbol"), name="one_symbol_setting")
+                ],
+            },
+        ),
     ]

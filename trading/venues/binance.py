@@ -29,6 +29,8 @@ _STATUS = {
 }
 
 UNKNOWN_ORDER = -2013
+WRONG_MODE = "-4061"
+"""The code of a refusal because the account keeps longs and shorts apart, or does not, unlike the order."""
 _DUPLICATE_USDM = -4116  # on spot it is a -2010 that says so in words
 
 # Codes after which nobody can say whether the order exists, or it certainly does not but may be sent again: the venue
@@ -140,6 +142,13 @@ def read_order(*, status: int, body: bytes) -> Report:
 def venue_busy() -> Report:
     """The report of an order that was not sent because the venue asked for a pause."""
     return _ask("venue_busy", "The exchange asked for a pause; we will try while the trade is fresh")
+
+
+def mode_changed() -> Report:
+    """The report of an order that met another position mode at the venue than was known."""
+    return _ask(
+        "mode_changed", "The account's position mode had been changed at the exchange; the order is made to fit"
+    )
 
 
 def read_trades(*, body: bytes) -> list[Trade]:

@@ -20,6 +20,8 @@ from tests.contracts.support import Key, Venue
 from tests.support.people import Cast
 from trading.conductor.plan import plan
 from trading.domain.intents import Intent
+from trading.domain.setup import ISOLATED
+from trading.execution.accounts import known
 from trading.market import cache
 from trading.models import Denial, Fill, Holding, Order, Signal
 from trading.signals.record import Source, record
@@ -78,6 +80,15 @@ class Stand:
         )  # fmt: skip
         self.keys[subscription.pk] = key
         return subscription
+
+    def set_up(self, subscription: Subscription, *, symbol: str = "BTCUSDT", leverage: int = 1) -> None:
+        """The account is set up on futures, at the venue and in what is known of it, as after an earlier copy."""
+        key, account = self.keys[subscription.pk], str(subscription.account_id)
+        schema = self.tenant.schema_name
+        self.venue.call("POST", "/fapi/v1/marginType", key, symbol=symbol, marginType="ISOLATED")
+        self.venue.call("POST", "/fapi/v1/leverage", key, symbol=symbol, leverage=leverage)
+        known.learn_modes(schema=schema, modes={account: False})
+        known.learn_settings(schema=schema, symbol=symbol, margin=ISOLATED, leverages={account: leverage})
 
     def signal(
         self,
