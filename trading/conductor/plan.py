@@ -27,6 +27,7 @@ from trading import copies
 from trading.domain import priorities
 from trading.domain.fanout import Copy, Decision, Denied, Follower, Held, Lead, Terms, decide
 from trading.domain.market import MarketFacts
+from trading.domain.reasons import Reason
 from trading.execution import arrays, db, store
 from trading.execution.accounts import setup
 from trading.execution.execute import order_leaves
@@ -43,7 +44,7 @@ class Planned(NamedTuple):
 
     signal: SignalRow
     born: list[Claimed]
-    message: nudges.Message | None
+    messages: list[nudges.Message]
     denied: list[dict[str, Any]]
 
 
@@ -59,8 +60,8 @@ def plan(*, tenant: Tenant, pool_id: UUID, fly: Callable[[Flight], object] = Fli
         done += 1
         if chunk.born:
             flights.append(place(schema=schema, signal=chunk.signal, rows=chunk.born))
-        if chunk.message:
-            nudges.send(chunk.message)
+        for message in chunk.messages:
+            nudges.send(message)
         if chunk.denied:
             tenants.feed.publish(schema=schema, rows=chunk.denied)
     for flight in flights:
@@ -108,15 +109,16 @@ def _plan_chunk(*, tenant: Tenant, pool_id: UUID, facts: _Markets) -> Planned | 
         decision = _decide(cursor, tenant=tenant, signal=signal, members=members, facts=facts, now=now)
         born = _insert_copies(cursor, tenant=tenant, signal=signal, decision=decision, claim=not signal.cursor)
         denied = _insert_denials(cursor, schema=schema, signal=signal, denials=decision.denials, now=now)
-        message = None
+        messages: list[nudges.Message] = []
         if decision.copies and len(born) < len(decision.copies):
             span = {"signal_id": signal.id, "first": members[0].subscription, "last": members[-1].subscription}
             queue = priorities.queue_of(signal.priority)
-            message = nudges.write(cursor, tenant=schema, task="trading.execute", queue=queue, ids=span)
+            messages.append(nudges.write(cursor, tenant=schema, task="trading.execute", queue=queue, ids=span))
+        messages += _fetch_brackets(cursor, schema=schema, signal=signal, members=members, decision=decision)
         state = "planned" if len(members) < limit else "planning"
         reached = members[-1].subscription if members else signal.cursor
         cursor.execute(db.sql(store.MOVE_CURSOR, schema), [reached, len(members), state, state, signal.id])
-    return Planned(signal, born, message, denied)
+    return Planned(signal, born, messages, denied)
 
 
 def _decide(
@@ -170,6 +172,25 @@ def _decide(
     )
 
 
+def _fetch_brackets(
+    cursor: Any, *, schema: str, signal: SignalRow, members: Sequence[Follower], decision: Decision
+) -> list[nudges.Message]:
+    """Promise that what an open was denied for is known the next time: asked through one account an environment."""
+    wanting = {denied.subscription for denied in decision.denials if denied.reason is Reason.NO_BRACKETS}
+    accounts = {member.environment: member.account for member in members if member.subscription in wanting}
+    where = {"exchange": signal.exchange, "symbol": signal.symbol}
+    return [
+        nudges.write(
+            cursor,
+            tenant=schema,
+            task="trading.fetch_brackets",
+            queue="high",
+            ids={**where, "environment": environment, "account_id": account},
+        )
+        for environment, account in accounts.items()
+    ]
+
+
 def _open_results(
     cursor: Any, *, schema: str, signal: SignalRow, members: Sequence[Follower], facts: _Markets
 ) -> dict[int, Decimal | None]:
@@ -208,7 +229,8 @@ def _insert_copies(cursor: Any, *, tenant: Tenant, signal: SignalRow, decision: 
             "exchange": signal.exchange, "env": environment, "market": signal.market, "symbol": signal.symbol,
             "side": signal.side, "position_side": signal.position_side, "effect": signal.effect, "type": shape.type,
             "tif": shape.time_in_force, "reduce_only": shape.reduce_only, "limit": shape.limit_price,
-            "lead_price": signal.price, "mark": shape.mark_price, "leverage": shape.leverage,
+            "lead_price": signal.price, "mark": shape.mark_price,
+            "leverages": arrays.tokens(copy.leverage for copy in group),
             "priority": signal.priority, "born": claim, "lead_at": signal.lead_at, "lease": settings.COPY_LEASE_MS,
             "subs": arrays.tokens(copy.subscription for copy in group),
             "users": arrays.tokens(copy.user for copy in group),

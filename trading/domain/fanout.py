@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from obscura.core.money import BPS, ZERO, ceil_to, floor_to, plain
 from trading.domain import entry
+from trading.domain.brackets import fitted
 from trading.domain.market import MarketFacts, Rules
 from trading.domain.reasons import Reason
 
@@ -101,6 +102,7 @@ class Copy(NamedTuple):
     qty: Decimal
     reserved: Decimal
     waits: bool
+    leverage: int = 1
 
 
 class Denied(NamedTuple):
@@ -184,13 +186,13 @@ def _decided(
         elif opening:
             amount, denied = side.amount(follower, open_result.get(follower.subscription, ZERO), now.date())
             if denied is None:
-                qty, reserved, denied = side.sized(amount)
+                mine = held.get(follower.subscription)
+                qty, reserved, leverage, denied = side.sized(amount, _grows(mine, lead.side))
                 if denied is None:
-                    mine = held.get(follower.subscription)
                     # The open of a flip goes out behind the close of it: before it, the venue would net the two.
                     waits = lead.market == "usdm" and mine is not None and mine.closing > 0
                     copies.append(
-                        Copy(*follower[:3], follower.environment, qty, reserved, waits)  # type: ignore[arg-type]
+                        Copy(*follower[:3], follower.environment, qty, reserved, waits, leverage)  # type: ignore[arg-type]
                     )
                     continue
         else:
@@ -198,16 +200,23 @@ def _decided(
             if mine is None or (not mine.qty and not mine.opening):
                 denied = (Reason.NOTHING_TO_CLOSE, {})
             elif mine.opening or mine.closing:
-                copies.append(Copy(*follower[:3], follower.environment, ZERO, ZERO, True))  # type: ignore[arg-type]
+                copies.append(Copy(*follower[:3], follower.environment, ZERO, ZERO, True, side.leverage))  # type: ignore[arg-type]
                 continue
             else:
                 qty, denied = _closing(mine.qty, lead.fraction, side.rules, side.size_price)
                 if denied is None:
-                    copies.append(Copy(*follower[:3], follower.environment, qty, ZERO, False))  # type: ignore[arg-type]
+                    copies.append(Copy(*follower[:3], follower.environment, qty, ZERO, False, side.leverage))  # type: ignore[arg-type]
                     continue
         assert denied is not None
         denials.append(Denied(follower.subscription, follower.user, denied[0], denied[1]))
     return Decision(copies, denials, {name: side.shape for name, side in sides.items()})
+
+
+def _grows(held: Held | None, side: str) -> Decimal:
+    """What is held in the direction of an open; what it would turn around is closed before it."""
+    if held is None or not held.qty or (held.qty > 0) != (side == "buy"):
+        return ZERO
+    return abs(held.qty)
 
 
 def closing_quantity(
@@ -311,19 +320,28 @@ class _Side:
             amount = min(amount, self.terms.max_copy_usd)
         return amount, None
 
-    def sized(self, amount: Decimal) -> tuple[Decimal, Decimal, tuple[Reason, dict[str, str]] | None]:
-        """The quantity that `amount` buys and what to reserve for it; rounded once, down, at the venue's step."""
+    def sized(
+        self, amount: Decimal, held: Decimal
+    ) -> tuple[Decimal, Decimal, int, tuple[Reason, dict[str, str]] | None]:
+        """The quantity that `amount` buys, what to reserve for it, its leverage; rounded once, down, at the step.
+
+        :param held: what the copy holds in that direction already, without sign
+        """
         rules, price = self.rules, self.size_price
         assert rules is not None and price is not None  # `denied` has seen to it
-        qty = floor_to(amount * self.leverage / price, rules.step)
+        (leverage, most), denied = fitted(rules.brackets, wanted=self.leverage, margin=amount, held=held * price)
+        if denied is not None:
+            return ZERO, ZERO, leverage, denied
+        bought = amount * leverage if most is None else min(amount * leverage, most)
+        qty = floor_to(bought / price, rules.step)
         if rules.max_qty:
             qty = min(qty, floor_to(rules.max_qty, rules.step))
         if qty <= 0 or qty < rules.min_qty:
-            return ZERO, ZERO, (Reason.BELOW_MIN_QTY, {"minimum": plain(rules.min_qty)})
+            return ZERO, ZERO, leverage, (Reason.BELOW_MIN_QTY, {"minimum": plain(rules.min_qty)})
         worth = qty * min(price, self.shape.limit_price or price)
         if worth < rules.min_notional:
-            return ZERO, ZERO, (Reason.BELOW_MIN_NOTIONAL, {"minimum": plain(rules.min_notional)})
-        return qty, (qty * price / self.leverage).quantize(_EXACT, ROUND_DOWN), None
+            return ZERO, ZERO, leverage, (Reason.BELOW_MIN_NOTIONAL, {"minimum": plain(rules.min_notional)})
+        return qty, (qty * price / leverage).quantize(_EXACT, ROUND_DOWN), leverage, None
 
 
 def _on_tick(price: Decimal, side: str, rules: Rules) -> Decimal:

@@ -26,6 +26,8 @@ class Reason(StrEnum):
     DAILY_LOSS = "daily_loss"
     PROFIT_TARGET = "profit_target"
     BUDGET_USED = "budget_used"
+    NO_BRACKETS = "no_brackets"
+    BRACKET_FULL = "bracket_full"
     BELOW_MIN_QTY = "below_min_qty"
     BELOW_MIN_NOTIONAL = "below_min_notional"
     NOTHING_TO_CLOSE = "nothing_to_close"
@@ -52,6 +54,8 @@ WORDS: Mapping[str, str] = {
     Reason.DAILY_LOSS: "Your daily loss limit is reached",
     Reason.PROFIT_TARGET: "Your profit target is reached",
     Reason.BUDGET_USED: "Your budget is fully invested",
+    Reason.NO_BRACKETS: "How much leverage the exchange gives in this symbol is not known yet",
+    Reason.BRACKET_FULL: "The exchange allows no larger position at this leverage",
     Reason.BELOW_MIN_QTY: "Below the venue's smallest quantity",
     Reason.BELOW_MIN_NOTIONAL: "Below the venue's minimum",
     Reason.NOTHING_TO_CLOSE: "Nothing of it is open in your copy",

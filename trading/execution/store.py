@@ -36,13 +36,14 @@ INSERT_ORDERS = """insert into {s}.trading_order (signal_id, subscription_id, le
    venue_order_id, filled, error_code, error, lead_at, created_at, sent_at, lease_until, leaf)
  select %(signal)s, u.sub, %(leg)s, %(pool)s, u.usr::uuid, u.acc::uuid, %(trader)s, u.cid, %(exchange)s, %(env)s,
    %(market)s, %(symbol)s, %(side)s, %(position_side)s, %(effect)s, %(type)s, %(tif)s, %(reduce_only)s, u.waits, u.qty,
-   %(limit)s, %(lead_price)s, %(mark)s, %(leverage)s, u.reserved, %(priority)s,
+   %(limit)s, %(lead_price)s, %(mark)s, u.leverage, u.reserved, %(priority)s,
    case when %(born)s and not u.waits then 2 else 1 end, case when %(born)s and not u.waits then 1 else 0 end,
    '', 0, '', '', %(lead_at)s, clock_timestamp(),
    case when %(born)s and not u.waits then clock_timestamp() end,
    case when %(born)s and not u.waits then clock_timestamp() + %(lease)s * interval '1 ms' end, u.leaf
  from unnest(%(subs)s::bigint[], %(users)s::text[], %(accounts)s::text[], %(cids)s::text[], %(qtys)s::numeric[],
-   %(reserves)s::numeric[], %(waits)s::boolean[], %(leaves)s::bytea[]) u(sub, usr, acc, cid, qty, reserved, waits, leaf)
+   %(reserves)s::numeric[], %(waits)s::boolean[], %(leverages)s::int[], %(leaves)s::bytea[])
+   u(sub, usr, acc, cid, qty, reserved, waits, leverage, leaf)
  on conflict on constraint one_copy do nothing
  returning """
 
@@ -57,8 +58,8 @@ INSERT_DENIALS = """insert into {s}.trading_denial (signal_id, subscription_id, 
 # Orders on their way are counted on the holding, so that a close knows what to wait for.
 COUNT_OPENING = """insert into {s}.trading_holding as h (subscription_id, trader_id, market, symbol, side, qty, cost,
    leverage, opening, closing, updated_at)
- select u.sub, %(trader)s, %(market)s, %(symbol)s, %(hold_side)s, 0, 0, %(leverage)s, 1, 0, clock_timestamp()
- from unnest(%(subs)s::bigint[]) u(sub)
+ select u.sub, %(trader)s, %(market)s, %(symbol)s, %(hold_side)s, 0, 0, u.leverage, 1, 0, clock_timestamp()
+ from unnest(%(subs)s::bigint[], %(leverages)s::int[]) u(sub, leverage)
  on conflict on constraint one_holding do update set opening = h.opening + 1,
    leverage = case when h.qty = 0 and h.opening = 0 then excluded.leverage else h.leverage end,
    updated_at = clock_timestamp()"""

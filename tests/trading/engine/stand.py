@@ -20,6 +20,7 @@ from tests.contracts.support import Key, Venue
 from tests.support.people import Cast
 from trading.conductor.plan import plan
 from trading.domain.intents import Intent
+from trading.domain.market import Bracket
 from trading.domain.setup import ISOLATED
 from trading.execution.accounts import known
 from trading.market import cache
@@ -30,6 +31,9 @@ RULES = {
     "spot": {"tick": "0.01", "step": "0.00001", "min_qty": "0.00001", "min_notional": "5"},
     "usdm": {"tick": "0.10", "step": "0.001", "min_qty": "0.001", "min_notional": "100"},
 }
+
+
+BRACKETS = (Bracket(125, Decimal(50_000)), Bracket(20, Decimal(1_000_000)), Bracket(1, Decimal(100_000_000)))
 
 
 class Stand:
@@ -55,6 +59,8 @@ class Stand:
                     "quote": "USDT",
                 }
                 redis_clients.sync().hset(cache.rules_key("paper", "binance", market), symbol, orjson.dumps(rules))
+                where = {"environment": "paper", "exchange": "binance", "market": "usdm", "symbol": symbol}
+                cache.put_brackets(**where, rows=BRACKETS)
 
     def price(self, symbol: str, price: str, *, market: str = "spot", age_s: float = 0) -> None:
         """What our market cache knows; the venue's own price is set with `venue.price`."""
