@@ -47,6 +47,7 @@ __all__ = [
     "open_paper_account",
     "publish_intake_key",
     "revoke_account",
+    "some_account",
     "supported_exchanges",
 ]
 
@@ -192,6 +193,13 @@ def accounts_of(user_id: UUID) -> list[AccountRef]:
     """A user's accounts, those taken back left out, oldest first."""
     rows = ExchangeAccount.objects.filter(owner_id=user_id).exclude(status=Status.REVOKED)
     return [_ref(row) for row in rows.order_by("created_at", "id")]
+
+
+def some_account(*, exchange: str, environment: str) -> AccountRef | None:
+    """Any active account of the tenant at an exchange, drawn by chance, for questions whose answer is everybody's."""
+    rows = ExchangeAccount.objects.filter(exchange=exchange, environment=environment, status=Status.ACTIVE)
+    row = rows.order_by("?").first()
+    return None if row is None else _ref(row)
 
 
 def check_account(*, account_id: UUID, actor: str, user_id: UUID | None = None) -> AccountRef:

@@ -45,6 +45,11 @@ app.conf.update(
     beat_schedule={
         "nudge.sweep": {"task": "nudge.sweep", "schedule": 1.0, "options": {"queue": "default", "expires": 5}},
         "trading.sweep": {"task": "trading.sweep_all", "schedule": 1.0, "options": {"queue": "default", "expires": 5}},
+        "trading.brackets": {
+            "task": "trading.refresh_brackets",
+            "schedule": 10.0,
+            "options": {"queue": "default", "expires": 10},
+        },
         "pools.sweep": {"task": "pools.sweep", "schedule": 60.0, "options": {"queue": "default", "expires": 50}},
         "trading.record_days": {
             "task": "trading.record_days",

@@ -18,7 +18,8 @@ from psycopg.sql import SQL, Composed, Identifier
 # Text is cheaper to send and to read than binary numerics; uuids stay text from here to the signer.
 _CHUNK = """select s.id, s.user_id::text, s.account_id::text, a.exchange, a.environment, a.status = 'active',
    s.status, s.total_investment, s.max_loss, s.profit_target, s.daily_loss_limit, s.reserved, s.exposure,
-   s.realised, s.day, s.day_realised, nullif(s.settings::text, '{{}}'), s.peak, s.loss_streak
+   s.realised, s.day, s.day_realised, nullif(s.settings::text, '{{}}'), s.peak, s.loss_streak,
+   s.created_at
  from {s}.pools_subscription s join {s}.citadel_exchangeaccount a on a.id = s.account_id
  where s.pool_id = %s and s.status <> 'ended' and s.id > %s and (%s::bigint is null or s.id = %s)
  order by s.id limit %s for no key update of s"""

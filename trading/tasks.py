@@ -20,6 +20,7 @@ from trading import standing
 from trading.conductor.plan import plan as plan_pool
 from trading.execution import db, reconcile, trades
 from trading.execution import execute as execution
+from trading.execution.accounts import brackets
 from trading.execution.lane import lane
 from trading.execution.submit import land, let_fly
 from trading.sentinel import ingest
@@ -53,6 +54,24 @@ def fetch_trades(*, signal_id: int, orders: list[int]) -> None:
     """Fetch the trades that an order's answer did not name."""
     if trades.fetch(schema=connection.schema_name, signal_id=signal_id, orders=orders):
         raise TradesUnknown
+
+
+@nudged("trading.fetch_brackets")
+def fetch_brackets(*, account_id: str, environment: str, exchange: str, symbol: str) -> None:
+    """Fetch the leverage brackets of a symbol, for which an open was denied."""
+    brackets.fetch(
+        schema=connection.schema_name,
+        account_id=UUID(account_id),
+        environment=environment,
+        exchange=exchange,
+        symbol=symbol,
+    )
+
+
+@celery.shared_task(name="trading.refresh_brackets", ignore_result=True)
+def refresh_brackets() -> None:
+    """Know the leverage brackets of every symbol in use before somebody opens in it, and anew each day."""
+    brackets.refresh()
 
 
 @celery.shared_task(name="trading.sweep_all", ignore_result=True)

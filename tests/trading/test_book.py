@@ -9,6 +9,7 @@ import pytest
 
 from pools.models import Pool, PoolTrader
 from tests.trading.support import NOON, fill, flat, lead
+from trading.domain.intents import BEFORE
 from trading.models import AccountPosition, LeadFill, LeadPosition, Signal
 from trading.sentinel import book
 from trading.sentinel import ingest as door
@@ -66,6 +67,27 @@ def test_a_long_from_before_is_reduced_enlarged_and_flipped(ada):
         ("open", "sell", D(3), D(1)),
     ]
     assert held() == -3
+
+
+def test_a_position_from_before_began_before_anybody_watched(ada):
+    begin(ada, told("2"))
+
+    trade(ada, 1, "buy", "0.5", 1)
+    trade(ada, 2, "sell", "5", 2)
+    trade(ada, 3, "sell", "1", 3)
+
+    since = list(Signal.objects.order_by("seq").values_list("position_since", flat=True))
+    assert since == [BEFORE, BEFORE, None, at(2)]
+
+
+def test_a_trade_that_the_venue_told_with_the_positions_begins_one(ada):
+    """The 2 that it told were bought by a fill that comes to us only later: before it she was flat."""
+    begin(ada, told("2"))
+
+    trade(ada, 1, "buy", "2", -1)
+    trade(ada, 2, "buy", "1", 1)
+
+    assert list(Signal.objects.order_by("seq").values_list("position_since", flat=True)) == [None, at(-1)]
 
 
 def test_a_short_from_before_is_bought_back(ada):

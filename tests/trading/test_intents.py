@@ -9,10 +9,11 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.domain.intents import BUY, SELL, Delta, Intent, Piece, Wait, delta, intents
+from trading.domain.intents import BUY, SELL, Delta, Intent, Piece, Wait, dated, delta, intents
 
 D = Decimal
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LATER = NOON + timedelta(minutes=1)
 WINDOW = timedelta(milliseconds=100)
 
 quantities = st.decimals(min_value="0.00000001", max_value="1000000", places=8)
@@ -161,3 +162,19 @@ def test_deltas_add_up_to_the_fills_whatever_came_when(sizes, seed, ends):
     assert len({one.external_id for one in taken}) == len(taken)
     seen = [trade for one in taken for trade in one.trade_ids]
     assert sorted(seen, key=int) == [str(n) for n in range(len(sizes))]
+
+
+def test_intents_say_when_their_position_began():
+    first, opened = dated(intents(position=D(0), side=BUY, qty=D(1), market="usdm"), opened_at=None, at=NOON)
+    more, opened = dated(intents(position=D(1), side=BUY, qty=D(1), market="usdm"), opened_at=opened, at=LATER)
+    flip, turned = dated(intents(position=D(2), side=SELL, qty=D(3), market="usdm"), opened_at=opened, at=LATER)
+
+    assert ([one.since for one in (*first, *more, *flip)], opened, turned) == ([None, NOON, NOON, None], NOON, LATER)
+
+
+def test_a_rest_that_nobody_can_trade_is_no_position():
+    close = intents(position=D("1.0004"), side=SELL, qty=D(1), market="spot", dust=D("0.001"))
+
+    steps, opened = dated(close, opened_at=NOON, at=LATER)
+
+    assert (steps[0].since, steps[0].position_after, opened) == (NOON, D("0.0004"), None)

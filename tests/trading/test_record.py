@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -62,6 +62,19 @@ def test_a_flip_is_two_signals(alpha):
 
     assert said(flip) == [(2, 0, "close", D(1), D(1)), (3, 1, "open", D(2), D(1))]
     assert LeadPosition.objects.get().qty == D(-2)
+
+
+def test_a_signal_says_since_when_its_position_is_held(alpha):
+    times = [NOON + timedelta(minutes=minute) for minute in range(5)]
+    steps = [("buy", "1"), ("buy", "1"), ("sell", "0.5"), ("sell", "1.5"), ("buy", "1")]
+    record(
+        pool_id=POOL,
+        sources=[source(f"s{n}", *step, lead_at=times[n]) for n, step in enumerate(steps)],
+    )
+
+    since = list(Signal.objects.order_by("seq").values_list("position_since", flat=True))
+    assert since == [None, times[0], times[0], times[0], None]
+    assert LeadPosition.objects.get().opened_at == times[4]
 
 
 def test_the_same_again_returns_what_is_there_and_changes_nothing(alpha):

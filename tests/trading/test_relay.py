@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ from django.db import DatabaseError
 from obscura.core.nudge.models import Nudge
 from pools.curated.models import CuratedFollowing, CuratedPool
 from tenants.scope import PUBLIC, entered
-from tests.trading.support import fill, flat, holder, lead
+from tests.trading.support import NOON, fill, flat, holder, lead
 from trading.models import LeadPosition, PoolLane, Signal
 from trading.sentinel.ingest import ingest
 from trading.signals import relay, tasks
@@ -70,6 +71,15 @@ def test_a_leads_trade_is_relayed_as_it_is(zero, alpha, beta, curated):
     tasks.relay(pool_id=str(pool.pk), external_id=own[0].external_id, nudge=Nudge.objects.get(task="trading.relay").pk)
     assert [one.effect for one in signals(beta)] == ["close", "open", "open"]
     assert nudges("trading.relay") == []
+
+
+def test_since_when_the_position_is_held_is_relayed_too(zero, alpha, curated):
+    _, trader = curated
+    relay.send(ingest(account_id=trader.account_id, fills=[fill(1, done=True)]).relays)
+    later = NOON + timedelta(minutes=1)
+    relay.send(ingest(account_id=trader.account_id, fills=[fill(2, order=8, at=later, done=True)]).relays)
+
+    assert [one.position_since for one in signals(alpha)] == [None, NOON]
 
 
 def test_relayed_twice_is_there_once(zero, alpha, beta, curated):

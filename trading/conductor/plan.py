@@ -28,7 +28,9 @@ from trading.conductor.books import open_books
 from trading.domain import priorities
 from trading.domain.fanout import Book, Copy, Decision, Denied, Follower, Held, Lead, Terms, decide
 from trading.domain.market import MarketFacts
+from trading.domain.reasons import Reason
 from trading.execution import arrays, db, store
+from trading.execution.accounts import setup
 from trading.execution.execute import order_leaves
 from trading.execution.store import Claimed, SignalRow
 from trading.execution.submit import Flight, place
@@ -43,7 +45,7 @@ class Planned(NamedTuple):
 
     signal: SignalRow
     born: list[Claimed]
-    message: nudges.Message | None
+    messages: list[nudges.Message]
     denied: list[dict[str, Any]]
 
 
@@ -59,8 +61,8 @@ def plan(*, tenant: Tenant, pool_id: UUID, fly: Callable[[Flight], object] = Fli
         done += 1
         if chunk.born:
             flights.append(place(schema=schema, signal=chunk.signal, rows=chunk.born))
-        if chunk.message:
-            nudges.send(chunk.message)
+        for message in chunk.messages:
+            nudges.send(message)
         if chunk.denied:
             tenants.feed.publish(schema=schema, rows=chunk.denied)
     for flight in flights:
@@ -111,15 +113,16 @@ def _plan_chunk(*, tenant: Tenant, pool_id: UUID, facts: _Markets) -> Planned | 
         born = _insert_copies(cursor, tenant=tenant, signal=signal, decision=decision, claim=not signal.cursor)
         denied = _insert_denials(cursor, schema=schema, signal=signal, denials=decision.denials, now=now)
         carry.keep(cursor, schema=schema, signal=signal, decision=decision)
-        message = None
+        messages: list[nudges.Message] = []
         if decision.copies and len(born) < len(decision.copies):
             span = {"signal_id": signal.id, "first": members[0].subscription, "last": members[-1].subscription}
             queue = priorities.queue_of(signal.priority)
-            message = nudges.write(cursor, tenant=schema, task="trading.execute", queue=queue, ids=span)
+            messages.append(nudges.write(cursor, tenant=schema, task="trading.execute", queue=queue, ids=span))
+        messages += _fetch_brackets(cursor, schema=schema, signal=signal, members=members, decision=decision)
         state = "planned" if len(members) < limit else "planning"
         reached = members[-1].subscription if members else signal.cursor
         cursor.execute(db.sql(store.MOVE_CURSOR, schema), [reached, len(members), state, state, signal.id])
-    return Planned(signal, born, message, denied)
+    return Planned(signal, born, messages, denied)
 
 
 def _decide(
@@ -132,7 +135,7 @@ def _decide(
     held: dict[int, Held] = {}
     result: dict[int, Decimal | None] = {}
     books: dict[int, Book] = {}
-    if signal.effect == "close" or signal.market == "usdm":
+    if signal.effect == "close" or signal.market == "usdm" or signal.position_since is not None:
         rows = cursor.execute(
             db.sql(store.HELD, schema),
             [subscriptions, signal.trader_id, signal.market, signal.symbol, signal.position_side],
@@ -141,6 +144,7 @@ def _decide(
     if signal.effect == "open":
         result, books = open_books(cursor, schema=schema, signal=signal, members=members, marks=facts.marks)
     environments = {member.environment for member in members}
+    unfit = setup.unfit(schema=schema, signal=signal, accounts=[member.account for member in members])
     return decide(
         lead=Lead(
             exchange=signal.exchange,
@@ -160,6 +164,7 @@ def _decide(
             leverage=signal.lead_leverage,
             stop_loss_pct=signal.stop_loss_pct,  # type: ignore[arg-type]
             take_profit_pct=signal.take_profit_pct,  # type: ignore[arg-type]
+            since=signal.position_since,
         ),
         terms=Terms(
             active=terms.active,
@@ -175,7 +180,27 @@ def _decide(
         markets={environment: facts.facts(signal, environment) for environment in environments},
         now=now,
         books=books,
+        unfit=unfit,
     )
+
+
+def _fetch_brackets(
+    cursor: Any, *, schema: str, signal: SignalRow, members: Sequence[Follower], decision: Decision
+) -> list[nudges.Message]:
+    """Promise that what an open was denied for is known the next time: asked through one account an environment."""
+    wanting = {denied.subscription for denied in decision.denials if denied.reason is Reason.NO_BRACKETS}
+    accounts = {member.environment: member.account for member in members if member.subscription in wanting}
+    where = {"exchange": signal.exchange, "symbol": signal.symbol}
+    return [
+        nudges.write(
+            cursor,
+            tenant=schema,
+            task="trading.fetch_brackets",
+            queue="high",
+            ids={**where, "environment": environment, "account_id": account},
+        )
+        for environment, account in accounts.items()
+    ]
 
 
 def _insert_copies(cursor: Any, *, tenant: Tenant, signal: SignalRow, decision: Decision, claim: bool) -> list[Claimed]:

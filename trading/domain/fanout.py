@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from obscura.core.money import ZERO
 from pools.types import PLAIN_STYLE, NotAStyle, Style, parsed, style_of
+from trading.domain import entry
 from trading.domain.closing import DIGITS, closing, closing_quantity, owed
 from trading.domain.market import MarketFacts
 from trading.domain.people import Follower, Held, Lead, Terms
@@ -25,6 +26,10 @@ __all__ = [
     "MAX_PRICE_AGE", "Book", "Copy", "Decision", "Denied", "Follower", "Held", "Lead", "Shape", "Terms",
     "closing_quantity", "decide",
 ]  # fmt: skip
+
+
+Unfit = Mapping[str, Refusal]
+"""By account, why nothing can be opened on it at the venue."""
 
 
 class Exits(NamedTuple):
@@ -88,6 +93,7 @@ def decide(
     markets: Mapping[str, MarketFacts],
     now: datetime,
     books: Mapping[int, Book] | None = None,
+    unfit: Unfit | None = None,
 ) -> Decision:
     """A copy or a denial for each follower, in their order.
 
@@ -95,16 +101,19 @@ def decide(
     :param open_result: by subscription, the unrealised result of all it holds in USD; None where a price is missing
     :param markets: by environment
     :param books: by subscription, what limits on open copies need; absent is nothing open
+    :param unfit: by account, why nothing can be opened on it at the venue
     """
     with localcontext(prec=DIGITS):
-        return _Pass(lead, terms, markets, now).over(followers, held, open_result, books or {})
+        return _Pass(lead, terms, markets, now, unfit or {}).over(followers, held, open_result, books or {})
 
 
 class _Pass:
     """One pass; it keeps a side for each environment and style it meets."""
 
-    def __init__(self, lead: Lead, terms: Terms, markets: Mapping[str, MarketFacts], now: datetime) -> None:
-        self.lead, self.terms, self.markets, self.now = lead, terms, markets, now
+    def __init__(
+        self, lead: Lead, terms: Terms, markets: Mapping[str, MarketFacts], now: datetime, unfit: Unfit
+    ) -> None:
+        self.lead, self.terms, self.markets, self.now, self.unfit = lead, terms, markets, now, unfit
         self._sides: dict[tuple[str, str | None], Side] = {}
 
     def side(self, environment: str, settings: str | None) -> Side:
@@ -132,10 +141,14 @@ class _Pass:
                 outcome = Denied(follower.subscription, follower.user, *refused)
             elif opening:
                 subscription = follower.subscription
+                mine = held.get(subscription)
+                if (refused := entry.refused(lead, follower, mine, self.unfit)) is not None:
+                    decision.denials.append(Denied(subscription, follower.user, *refused))
+                    continue
                 outcome = _opened(
                     follower,
                     side,
-                    held.get(subscription),
+                    mine,
                     open_result.get(subscription, ZERO),
                     books.get(subscription, NOTHING_OPEN),
                     today=today,
@@ -190,7 +203,9 @@ def _opened(
         return Denied(follower.subscription, follower.user, *refused)
     # At the venue a pair has one leverage: what is open decides over what is added to it.
     leverage = mine.leverage if nets and mine is not None and (mine.qty or mine.opening) and mine.leverage else None
-    found, refused = side.sized(amount, most, carried=book.carried, leverage=leverage)
+    found, refused = side.sized(
+        amount, most, carried=book.carried, leverage=leverage, held=_grows(mine, lead.side) if nets else ZERO
+    )
     if refused is not None:
         return Denied(follower.subscription, follower.user, *refused, found.carried)
     # The open of a flip goes out behind the close of it: before it, the venue would net the two.
@@ -204,10 +219,17 @@ def _opened(
         found.reserved,
         waits,
         side.shape.limit_price,
-        leverage or side.leverage,
+        found.leverage,
         _exits(side.style, lead),
         bool(book.carried),
     )
+
+
+def _grows(held: Held | None, side: str) -> Decimal:
+    """What is held in the direction of an open; what it would turn around is closed before it."""
+    if held is None or not held.qty or (held.qty > 0) != (side == "buy"):
+        return ZERO
+    return abs(held.qty)
 
 
 def _exits(style: Style, lead: Lead) -> Exits | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Literal
 
@@ -29,6 +29,7 @@ class Intent:
     :param qty: in the base asset
     :param fraction: of a close, which part of its position the lead closed, in (0, 1]; 1 for an open
     :param position_after: what the lead holds then, signed: below zero is short
+    :param since: when the position it belongs to began, where that was before this trade; None where it begins with it
     """
 
     leg: int
@@ -37,6 +38,27 @@ class Intent:
     qty: Decimal
     fraction: Decimal
     position_after: Decimal
+    since: datetime | None = None
+
+
+BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a position began that was there before anybody watched."""
+
+
+def dated(steps: Sequence[Intent], *, opened_at: datetime | None, at: datetime) -> tuple[list[Intent], datetime | None]:
+    """The same intents, each with the beginning of its position; and when the position that is left began.
+
+    :param opened_at: when the position before the trade began; None where there was none
+    :param at: the trade's own time
+    """
+    found = []
+    for step in steps:
+        found.append(replace(step, since=opened_at))
+        if step.effect == "open":
+            opened_at = opened_at or at
+        elif step.fraction >= 1:  # a rest that nobody can trade is no position
+            opened_at = None
+    return found, opened_at
 
 
 def intents(

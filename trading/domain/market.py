@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,17 @@ class Quote:
         return (self.bid + self.ask) / 2
 
 
+class Bracket(NamedTuple):
+    """The highest leverage of positions worth up to `cap`, in the quote asset."""
+
+    leverage: int
+    cap: Decimal
+
+
+UNBOUNDED = (Bracket(125, Decimal("1e18")),)
+"""The brackets of a market that has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """A venue's rules for one symbol. Quantities in the base asset, prices and notionals in the quote asset."""
@@ -35,6 +48,8 @@ class Rules:
     quote: str
     reduce_exempt: bool = False
     """The venue lets a reduce-only order be smaller than its minimum."""
+    brackets: Sequence[Bracket] = UNBOUNDED
+    """Empty where they are not known: then nothing is opened at a leverage above one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ class Follower(NamedTuple):
     :param settings: its style as JSON text; None is the plain way
     :param peak: the highest result so far, open copies included
     :param loss_streak: copies lost one after another
+    :param since: when it began to follow
     """
 
     subscription: int
@@ -37,6 +38,7 @@ class Follower(NamedTuple):
     settings: str | None = None
     peak: Decimal = ZERO
     loss_streak: int = 0
+    since: datetime | None = None
 
 
 class Held(NamedTuple):
@@ -64,6 +66,7 @@ class Lead:
     :param qty: what the lead traded, in the base asset
     :param equity: what the lead's account was worth then, in USD; None where that is not known
     :param leverage: the lead's own, on futures; None where that is not known
+    :param since: when the lead's position began, where that was before this trade
     """
 
     exchange: str
@@ -83,6 +86,7 @@ class Lead:
     leverage: int | None = None
     stop_loss_pct: Decimal | None = None
     take_profit_pct: Decimal | None = None
+    since: datetime | None = None
 
     @property
     def short(self) -> bool:

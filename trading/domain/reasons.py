@@ -18,12 +18,16 @@ class Reason(StrEnum):
     STALE_PRICE = "stale_price"
     NO_RULES = "no_rules"
     STALE_SIGNAL = "stale_signal"
+    OLDER_POSITION = "older_position"
+    POSITION_MODE = "position_mode"
     SLIPPAGE = "slippage"
     RESULT_UNKNOWN = "result_unknown"
     LOSS_LIMIT = "loss_limit"
     DAILY_LOSS = "daily_loss"
     PROFIT_TARGET = "profit_target"
     BUDGET_USED = "budget_used"
+    NO_BRACKETS = "no_brackets"
+    BRACKET_FULL = "bracket_full"
     BELOW_MIN_QTY = "below_min_qty"
     BELOW_MIN_NOTIONAL = "below_min_notional"
     NOTHING_TO_CLOSE = "nothing_to_close"
@@ -55,12 +59,19 @@ WORDS: Mapping[str, str] = {
     Reason.STALE_PRICE: "The last known price is too old",
     Reason.NO_RULES: "The exchange's rules for this symbol are not known",
     Reason.STALE_SIGNAL: "The lead's trade was already too old",
+    Reason.OLDER_POSITION: "The lead held this before you followed; it is copied from its next entry on",
+    Reason.POSITION_MODE: (
+        "Your account's position mode is not the lead's, and the exchange changes it only while nothing is open: "
+        "close your positions, or use another account"
+    ),
     Reason.SLIPPAGE: "The price had moved too far from the lead's",
     Reason.RESULT_UNKNOWN: "The result of what is open is not known right now",
     Reason.LOSS_LIMIT: "What you were ready to lose is used up",
     Reason.DAILY_LOSS: "Your daily loss limit is reached",
     Reason.PROFIT_TARGET: "Your profit target is reached",
     Reason.BUDGET_USED: "Your budget is fully invested",
+    Reason.NO_BRACKETS: "How much leverage the exchange gives in this symbol is not known yet",
+    Reason.BRACKET_FULL: "The exchange allows no larger position at this leverage",
     Reason.BELOW_MIN_QTY: "Below the venue's smallest quantity",
     Reason.BELOW_MIN_NOTIONAL: "Below the venue's minimum",
     Reason.NOTHING_TO_CLOSE: "Nothing of it is open in your copy",

@@ -9,6 +9,7 @@ from decimal import ROUND_DOWN, Decimal
 from obscura.core.money import BPS, ZERO, ceil_to, floor_to, plain
 from pools.types import PLAIN_STYLE, Style
 from trading.domain import sizing
+from trading.domain.brackets import fitted
 from trading.domain.closing import EXACT
 from trading.domain.market import MarketFacts, Rules
 from trading.domain.people import Follower, Lead, Terms
@@ -31,12 +32,12 @@ class Shape:
 
 
 class Open:
-    """An open that fits: how much, what to hold for it, and what is left over or over from before."""
+    """An open that fits: how much, what to hold for it, its leverage; or what was too little, to be carried."""
 
-    __slots__ = ("carried", "qty", "reserved")
+    __slots__ = ("carried", "leverage", "qty", "reserved")
 
-    def __init__(self, qty: Decimal, reserved: Decimal, carried: Decimal) -> None:
-        self.qty, self.reserved, self.carried = qty, reserved, carried
+    def __init__(self, qty: Decimal, reserved: Decimal, leverage: int, carried: Decimal = ZERO) -> None:
+        self.qty, self.reserved, self.leverage, self.carried = qty, reserved, leverage, carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,29 +144,42 @@ class Side:
         return min(amount, most), most, refused
 
     def sized(
-        self, amount: Decimal, most: Decimal, *, carried: Decimal = ZERO, leverage: int | None = None
+        self,
+        amount: Decimal,
+        most: Decimal,
+        *,
+        carried: Decimal = ZERO,
+        leverage: int | None = None,
+        held: Decimal = ZERO,
     ) -> tuple[Open, Refusal | None]:
         """The quantity that `amount` buys and what to reserve for it; rounded once, down, at the venue's step.
 
         :param most: USD that may be used with what was carried
         :param carried: base asset that earlier opens were too small for
         :param leverage: of the position that is open already, where there is one
+        :param held: what the copy holds in that direction already, without sign
         """
         rules, price = self.rules, self.size_price
         assert rules is not None and price is not None  # `denied` has seen to it
-        factor = leverage or self.leverage
+        (factor, worth), refused = fitted(
+            rules.brackets, wanted=leverage or self.leverage, margin=amount, held=held * price
+        )
+        if refused is not None:
+            return Open(ZERO, ZERO, factor), refused
         whole = amount * factor / price
         if carried:
             whole = min(whole + carried, most * factor / price)
+        if worth is not None:
+            whole = min(whole, worth / price)
         qty = floor_to(whole, rules.step)
         if rules.max_qty:
             qty = min(qty, floor_to(rules.max_qty, rules.step))
         if qty <= 0 or qty < rules.min_qty:
-            return Open(ZERO, ZERO, whole), (Reason.BELOW_MIN_QTY, {"minimum": plain(rules.min_qty)})
+            return Open(ZERO, ZERO, factor, whole), (Reason.BELOW_MIN_QTY, {"minimum": plain(rules.min_qty)})
         worth = qty * min(price, self.shape.limit_price or price)
         if worth < rules.min_notional:
-            return Open(ZERO, ZERO, whole), (Reason.BELOW_MIN_NOTIONAL, {"minimum": plain(rules.min_notional)})
-        return Open(qty, (qty * price / factor).quantize(EXACT, ROUND_DOWN), ZERO), None
+            return Open(ZERO, ZERO, factor, whole), (Reason.BELOW_MIN_NOTIONAL, {"minimum": plain(rules.min_notional)})
+        return Open(qty, (qty * price / factor).quantize(EXACT, ROUND_DOWN), factor), None
 
 
 def _over(follower: Follower, style: Style, result: Decimal, open_result: Decimal, today: date) -> Refusal | None:

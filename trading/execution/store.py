@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
 from trading.domain.order_state import IN_FLIGHT, Status
@@ -13,12 +14,12 @@ LANE = "select last_seq from {s}.trading_poollane where pool_id = %s for update"
 
 NEXT_SIGNAL = """select id, exchange, market, symbol, side, position_side, effect, fraction, weight, price, order_type,
    lead_at, test_only, trader_id, leg, priority, cursor, leaf, pool_id, qty, only_for, lead_equity, lead_leverage,
-   stop_loss_pct, take_profit_pct
+   stop_loss_pct, take_profit_pct, position_since
  from {s}.trading_signal where pool_id = %s and state in ('new', 'planning') order by seq limit 1"""
 
 SIGNAL = """select id, exchange, market, symbol, side, position_side, effect, fraction, weight, price, order_type,
    lead_at, test_only, trader_id, leg, priority, cursor, leaf, pool_id, qty, only_for, lead_equity, lead_leverage,
-   stop_loss_pct, take_profit_pct
+   stop_loss_pct, take_profit_pct, position_since
  from {s}.trading_signal where id = %s"""
 
 MOVE_CURSOR = """update {s}.trading_signal set cursor = %s, followers = followers + %s, state = %s,
@@ -243,6 +244,7 @@ class SignalRow(NamedTuple):
     lead_leverage: int | None
     stop_loss_pct: object
     take_profit_pct: object
+    position_since: datetime | None
 
 
 class Claimed(NamedTuple):

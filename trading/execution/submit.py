@@ -11,6 +11,7 @@ import queue
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -20,11 +21,14 @@ from django.conf import settings
 
 from citadel.client import Chunk, Result
 from obscura.core import log
+from trading.domain.setup import Lacks
 from trading.execution import db, hush, results
+from trading.execution.accounts import known, setup
 from trading.execution.lane import lane
 from trading.execution.results import Told
 from trading.execution.store import Claimed, SignalRow
 from trading.venues import binance
+from trading.venues.binance import Report
 
 _logger = log.get("submit")
 FENCE = 0.6
@@ -46,6 +50,8 @@ class Flight:
     def __init__(self, *, schema: str, signal: SignalRow, rows: Sequence[Claimed]) -> None:
         self.schema, self.signal = schema, signal
         self._attempts = {row.id: row.attempt for row in rows}
+        self._accounts = {row.id: row.account for row in rows}
+        self.sides: Mapping[int, str] = {}
         self._environments = {row.environment for row in rows}
         self._left = len(rows)
         self._written = threading.Event()
@@ -60,11 +66,25 @@ class Flight:
             Told(row, self._attempts[row], binance.read_order(status=status, body=body))
             for row, status, body, *_ in answers
         ]
+        if self.signal.market == "usdm":
+            told = [self._unless_mode(one) if one.report.code == binance.WRONG_MODE else one for one in told]
         _writer().put(Batch(self, told))
+
+    def _unless_mode(self, told: Told) -> Told:
+        """Refused because the account's position mode is the other one: that is learnt, and the order comes back."""
+        side = self.sides.get(told.order, self.signal.position_side)
+        modes = {self._accounts[told.order]: side == "BOTH"}
+        _beside().submit(known.learn_modes, schema=self.schema, modes=modes).add_done_callback(_said)
+        return told._replace(report=binance.mode_changed())
 
     def held_back(self, rows: Sequence[Claimed]) -> None:
         """The venue wants to be left alone: these are not sent now, and asked after when its pause is over."""
-        _writer().put(Batch(self, [Told(row.id, row.attempt, binance.venue_busy()) for row in rows]))
+        self.ended([(row, binance.venue_busy()) for row in rows])
+
+    def ended(self, reports: Sequence[tuple[Claimed, Report]]) -> None:
+        """These are not sent now; the reports say what becomes of them."""
+        if reports:
+            _writer().put(Batch(self, [Told(row.id, row.attempt, report) for row, report in reports]))
 
     def written(self, count: int) -> None:
         """Called by the writer."""
@@ -91,9 +111,36 @@ def place(*, schema: str, signal: SignalRow, rows: Sequence[Claimed]) -> Flight:
     free = [row for row in rows if row.environment not in held]
     if held:
         flight.held_back([row for row in rows if row.environment in held])
-    if free:
-        lane().send(schema=schema, chunks=order_chunks(signal, free), on_results=flight.heard)
+    lacks = setup.lacking(schema=schema, signal=signal, rows=free)
+    flight.sides = setup.sides(schema=schema, signal=signal, rows=free)
+    _send(flight, [row for row in free if row.id not in lacks])
+    if lacks:
+        unset = [row for row in free if row.id in lacks]
+        _beside().submit(_send_when_set, flight, unset, lacks).add_done_callback(_said)
     return flight
+
+
+def _send(flight: Flight, rows: Sequence[Claimed]) -> None:
+    if rows:
+        chunks = order_chunks(flight.signal, rows, flight.sides)
+        lane().send(schema=flight.schema, chunks=chunks, on_results=flight.heard)
+
+
+def _send_when_set(flight: Flight, rows: Sequence[Claimed], lacks: Mapping[int, Lacks]) -> None:
+    """Set the accounts up, then send. What comes too late for its fence comes back as not sent, and is asked after."""
+    fence_ms = int(settings.COPY_RECV_WINDOW_MS * FENCE)
+    try:
+        done = setup.set_up(schema=flight.schema, signal=flight.signal, rows=rows, lacks=lacks, fence_ms=fence_ms)
+        flight.ended(done.others)
+        _send(flight, done.ready)
+    except Exception as error:
+        flight.failed(error)  # whoever waits hears of it; the leases run out and the sweep goes on
+        raise
+
+
+def _said(done: Future[None]) -> None:
+    if (error := done.exception()) is not None:
+        _logger.error("submit.beside", error=type(error).__name__, exc_info=error)
 
 
 def let_fly(flight: Flight) -> None:
@@ -118,14 +165,18 @@ def land() -> None:
 _air: dict[int, deque[Flight]] = {}
 
 
-def order_chunks(signal: SignalRow, rows: Sequence[Claimed]) -> list[Chunk]:
-    """One chunk for each shape of order among the rows; within it only account, quantity and id differ."""
+def order_chunks(signal: SignalRow, rows: Sequence[Claimed], sides: Mapping[int, str]) -> list[Chunk]:
+    """One chunk for each shape of order among the rows; within it only account, quantity and id differ.
+
+    :param sides: by order, the side it goes by on its account, where that is not the signal's own
+    """
     groups: dict[tuple[Any, ...], list[Claimed]] = defaultdict(list)
     for row in rows:
-        groups[(row.environment, row.type, row.time_in_force, row.limit_price, row.reduce_only)].append(row)
+        side = sides.get(row.id, signal.position_side) if sides else signal.position_side
+        groups[(row.environment, row.type, row.time_in_force, row.limit_price, row.reduce_only, side)].append(row)
     window = settings.COPY_RECV_WINDOW_MS
     chunks = []
-    for (environment, kind, tif, limit, reduce_only), members in _parts(groups):
+    for (environment, kind, tif, limit, reduce_only, position_side), members in _parts(groups):
         head = binance.order_head(
             market=signal.market,
             symbol=signal.symbol,
@@ -134,7 +185,7 @@ def order_chunks(signal: SignalRow, rows: Sequence[Claimed]) -> list[Chunk]:
             time_in_force=tif,
             limit_price=limit,
             reduce_only=reduce_only,
-            position_side=signal.position_side,
+            position_side=position_side,
             recv_window_ms=window,
         )
         chunks.append(
@@ -165,7 +216,22 @@ def _tail(row: Claimed) -> bytes:
     return binance.order_tail(client_id=row.client_id, qty=row.qty, timestamp_ms=row.sent_ms)
 
 
-# ------------------------------------------------------------------------------------------------------- the writer
+# ------------------------------------------------------------------------------------------- threads of this process
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+
+def _beside() -> ThreadPoolExecutor:
+    """Threads for what must wait for a venue before orders can go, started on first use and anew after a fork."""
+    found = _pools.get(os.getpid())
+    if found is None:
+        with _lock:
+            found = _pools.get(os.getpid())
+            if found is None:
+                _pools.clear()
+                found = _pools[os.getpid()] = ThreadPoolExecutor(max_workers=4, thread_name_prefix="setup")
+    return found
+
 
 _writers: dict[int, queue.SimpleQueue[Batch]] = {}
 _lock = threading.Lock()

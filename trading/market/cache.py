@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import orjson
 
 from obscura.core import redis_clients
-from trading.domain.market import MarketFacts, Quote, Rules
+from trading.domain.market import UNBOUNDED, Bracket, MarketFacts, Quote, Rules
 
 _RULES_KEPT_S = 30.0
+BRACKETS_HOLD_S = 3 * 24 * 3600.0
+"""They are fetched anew each day; after this long without they are not known any more."""
 _rules: dict[tuple[str, str], tuple[float, Rules]] = {}
 
 
@@ -24,6 +26,11 @@ def price_key(environment: str, exchange: str, market: str) -> str:
 def rules_key(environment: str, exchange: str, market: str) -> str:
     """The hash of rules by symbol."""
     return f"obscura:rules:{environment}:{exchange}:{market}"
+
+
+def brackets_key(environment: str, exchange: str, market: str) -> str:
+    """The hash of leverage brackets by symbol: ``{"at": epoch seconds, "rows": [[leverage, cap as text], …]}``."""
+    return f"obscura:brackets:{environment}:{exchange}:{market}"
 
 
 def quote(*, environment: str, exchange: str, market: str, symbol: str) -> Quote | None:
@@ -41,6 +48,9 @@ def rules(*, environment: str, exchange: str, market: str, symbol: str) -> Rules
     if body is None:
         return None
     row = orjson.loads(body)
+    known: Sequence[Bracket] = UNBOUNDED
+    if market == "usdm":
+        known = brackets(environment=environment, exchange=exchange, market=market, symbol=symbol)
     found = Rules(
         tick=Decimal(row["tick"]),
         step=Decimal(row["step"]),
@@ -51,9 +61,34 @@ def rules(*, environment: str, exchange: str, market: str, symbol: str) -> Rules
         base=row["base"],
         quote=row["quote"],
         reduce_exempt=market == "usdm",
+        brackets=known,
     )
-    _rules[key] = (time.monotonic(), found)
+    if known:  # what is being fetched is looked for again at once
+        _rules[key] = (time.monotonic(), found)
     return found
+
+
+def brackets(*, environment: str, exchange: str, market: str, symbol: str) -> tuple[Bracket, ...]:
+    """The leverage brackets of a symbol; empty where they are not known, or were not confirmed for days."""
+    body = redis_clients.sync().hget(brackets_key(environment, exchange, market), symbol)
+    if body is None:
+        return ()
+    found = orjson.loads(body)
+    if time.time() - found["at"] > BRACKETS_HOLD_S:
+        return ()
+    return tuple(Bracket(leverage, Decimal(cap)) for leverage, cap in found["rows"])
+
+
+def brackets_age_s(*, environment: str, exchange: str, market: str) -> dict[str, float]:
+    """By symbol, how long ago its brackets were fetched."""
+    rows = redis_clients.sync().hgetall(brackets_key(environment, exchange, market))
+    return {symbol.decode(): time.time() - orjson.loads(body)["at"] for symbol, body in rows.items()}
+
+
+def put_brackets(*, environment: str, exchange: str, market: str, symbol: str, rows: Sequence[Bracket]) -> None:
+    """Keep what the venue said of a symbol just now."""
+    body = orjson.dumps({"at": time.time(), "rows": [[leverage, str(cap)] for leverage, cap in rows]})
+    redis_clients.sync().hset(brackets_key(environment, exchange, market), symbol, body)
 
 
 def rules_loaded(*, environment: str, exchange: str, market: str) -> bool:

@@ -1,5 +1,6 @@
 """What trading keeps: what leads did, what followers' accounts were told to do, and what became of it."""
 
+from trading.models.account import PositionMode, SymbolSetting
 from trading.models.holding import Holding
 from trading.models.order import Denial, Fill, Order
 from trading.models.source import AccountPosition, LeadFill, LeadPosition, PoolLane, Signal, Watermark
@@ -13,6 +14,8 @@ __all__ = [
     "LeadPosition",
     "Order",
     "PoolLane",
+    "PositionMode",
     "Signal",
+    "SymbolSetting",
     "Watermark",
 ]

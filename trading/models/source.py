@@ -83,6 +83,7 @@ class AccountPosition(models.Model):
     side = models.CharField(max_length=5)
     qty = amount(default=0, help_text="Signed: below zero is short.")
     counted_until = models.DateTimeField(help_text="Fills up to then were in what the venue told at the beginning.")
+    opened_at = models.DateTimeField(null=True, help_text="When it left zero; null where it is flat.")
 
     class Meta:
         constraints = [
@@ -106,6 +107,7 @@ class LeadPosition(models.Model):
     side = models.CharField(max_length=5, default="BOTH")
     test = models.BooleanField(default=False, help_text="Built by test keys' signals, apart from what is real.")
     qty = amount(default=0, help_text="Signed: below zero is short.")
+    opened_at = models.DateTimeField(null=True, help_text="When it left zero; null where it is flat.")
     updated_at = models.DateTimeField()
 
     class Meta:
@@ -160,6 +162,9 @@ class Signal(models.Model):
     test_only = models.BooleanField(default=False, help_text="Came with a test key: paper accounts alone.")
     metadata = models.JSONField(default=dict, blank=True)
     lead_at = models.DateTimeField(help_text="When the lead's trade happened at the venue, or the signal arrived.")
+    position_since = models.DateTimeField(
+        null=True, help_text="When the lead's position began, where that was before this trade."
+    )
     received_at = models.DateTimeField()
     state = models.CharField(max_length=8, choices=State, default=State.NEW)
     cursor = models.BigIntegerField(default=0, help_text="Followers up to this subscription id are planned.")

@@ -14,17 +14,18 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from obscura.core import clock
-from trading.domain.intents import BUY, USDM, ZERO, Intent, intents
+from trading.domain.intents import BEFORE, BUY, USDM, ZERO, Intent, dated, intents
 from trading.models import AccountPosition, LeadFill
 
 EVERYTHING = ""
 """The symbol of the row that says that the book was begun, and up to when its positions were counted."""
 
-_READ = """select symbol, side, qty, counted_until from trading_accountposition
+_READ = """select symbol, side, qty, counted_until, opened_at from trading_accountposition
  where account_id = %s and market = 'usdm' and symbol = any(%s)"""
 
-_WRITE = """insert into trading_accountposition (account_id, market, symbol, side, qty, counted_until)
- values (%s, 'usdm', %s, %s, %s, %s) on conflict (account_id, market, symbol, side) do update set qty = excluded.qty"""
+_WRITE = """insert into trading_accountposition (account_id, market, symbol, side, qty, counted_until, opened_at)
+ values (%s, 'usdm', %s, %s, %s, %s, %s) on conflict (account_id, market, symbol, side)
+ do update set qty = excluded.qty, opened_at = excluded.opened_at"""
 
 Place = tuple[str, str]
 """Symbol and side: BOTH, or LONG and SHORT in hedge mode."""
@@ -94,7 +95,15 @@ def begin(*, account_id: UUID, seen: Seen) -> bool:
                 amounts[_place(row)] = amounts.get(_place(row), ZERO) + (-_signed(row) if waits else _signed(row))
         rows = [(*place, qty, seen.counted_until(place)) for place, qty in amounts.items()]
         AccountPosition.objects.bulk_create(
-            AccountPosition(account_id=account_id, market=USDM, symbol=symbol, side=side, qty=qty, counted_until=until)
+            AccountPosition(
+                account_id=account_id,
+                market=USDM,
+                symbol=symbol,
+                side=side,
+                qty=qty,
+                counted_until=until,
+                opened_at=BEFORE if qty else None,
+            )
             for symbol, side, qty, until in [(EVERYTHING, "", ZERO, seen.asked), *rows]
         )
     return True
@@ -107,26 +116,32 @@ class Book:
         self.account_id = account_id
         with connection.cursor() as cursor:
             cursor.execute(_READ, [account_id, [EVERYTHING, *symbols]])
-            self._rows = {(symbol, side): (qty, until) for symbol, side, qty, until in cursor.fetchall()}
-        self.begun: datetime | None = self._rows.pop((EVERYTHING, ""), (ZERO, None))[1]
+            self._rows: dict[Place, tuple[Decimal, datetime | None, datetime | None]] = {
+                (symbol, side): (qty, until, opened_at) for symbol, side, qty, until, opened_at in cursor.fetchall()
+            }
+        self.begun: datetime | None = self._rows.pop((EVERYTHING, ""), (ZERO, None, None))[1]
         self._moved: set[Place] = set()
 
     def heard(self, row: LeadFill) -> None:
         """A fill has come that is new to us. If the book was begun with it, it is taken off until its turn."""
-        qty, until = self._position(_place(row))
+        qty, until, opened_at = self._position(_place(row))
         if until is not None and row.at <= until:
-            self._set(_place(row), qty - _signed(row))
+            held = qty - _signed(row)
+            # What is there without it was there before it, and nobody saw it begin.
+            self._set(_place(row), held, (opened_at or BEFORE) if held else None)
 
     def meaning(self, row: LeadFill, qty: Decimal) -> tuple[Intent, ...]:
         """What a trade of `qty`, like that of `row`, means; the position moves with it."""
+        held, _, opened_at = self._position(_place(row))
         steps = intents(
-            position=self._position(_place(row))[0],
+            position=held,
             side=row.side,
             qty=qty,
             market=row.market,
             position_side=row.position_side,
         )
-        self._set(_place(row), steps[-1].position_after)
+        steps, opened_at = dated(steps, opened_at=opened_at, at=row.at)
+        self._set(_place(row), steps[-1].position_after, opened_at)
         return tuple(steps)
 
     def write(self) -> None:
@@ -135,11 +150,11 @@ class Book:
             for place in sorted(self._moved):
                 cursor.execute(_WRITE, [self.account_id, *place, *self._rows[place]])
 
-    def _position(self, place: Place) -> tuple[Decimal, datetime | None]:
-        return self._rows.get(place, (ZERO, self.begun))
+    def _position(self, place: Place) -> tuple[Decimal, datetime | None, datetime | None]:
+        return self._rows.get(place, (ZERO, self.begun, None))
 
-    def _set(self, place: Place, qty: Decimal) -> None:
-        self._rows[place] = (qty, self._position(place)[1])
+    def _set(self, place: Place, qty: Decimal, opened_at: datetime | None) -> None:
+        self._rows[place] = (qty, self._position(place)[1], opened_at)
         self._moved.add(place)
 
 

@@ -15,7 +15,7 @@ from obscura.core.ids import signal_id
 from obscura.core.nudge.send import nudge
 from proofs.domain.receipts import leaf
 from trading.domain import priorities
-from trading.domain.intents import BOTH, ONE, ZERO, Intent, intents
+from trading.domain.intents import BOTH, ONE, ZERO, Intent, dated, intents
 from trading.models import Signal
 from trading.signals.rows import insert_new
 
@@ -180,26 +180,29 @@ def _known(pool_id: UUID, sources: Sequence[Source]) -> dict[str, list[Signal]]:
 
 
 Place = tuple[UUID, str, str, str, bool]
+Position = tuple[Decimal, datetime | None]
+"""What the lead holds, and since when."""
 
 
-def _positions(pool_id: UUID, sources: Iterable[Source]) -> dict[Place, Decimal]:
+def _positions(pool_id: UUID, sources: Iterable[Source]) -> dict[Place, Position]:
     wanted = [source for source in sources if source.known is None]
     if not wanted:
         return {}
     traders, symbols = {one.trader_id for one in wanted}, {one.symbol for one in wanted}
     with connection.cursor() as cursor:
         cursor.execute(
-            "select trader_id, market, symbol, side, test, qty from trading_leadposition"
+            "select trader_id, market, symbol, side, test, qty, opened_at from trading_leadposition"
             " where pool_id = %s and trader_id = any(%s) and symbol = any(%s)",
             [pool_id, list(traders), list(symbols)],
         )
-        found = {tuple(place): qty for *place, qty in cursor.fetchall()}
-    return {one.place: found.get(one.place, ZERO) for one in wanted}
+        found = {tuple(place): (qty, opened_at) for *place, qty, opened_at in cursor.fetchall()}
+    return {one.place: found.get(one.place, (ZERO, None)) for one in wanted}
 
 
-def _meaning(source: Source, positions: dict[Place, Decimal]) -> list[Intent]:
+def _meaning(source: Source, positions: dict[Place, Position]) -> list[Intent]:
+    held, opened_at = positions[source.place]
     steps = intents(
-        position=positions[source.place],
+        position=held,
         side=source.side,
         qty=source.qty,
         market=source.market,
@@ -207,19 +210,21 @@ def _meaning(source: Source, positions: dict[Place, Decimal]) -> list[Intent]:
         fee=source.fee,
         dust=source.dust,
     )
-    positions[source.place] = steps[-1].position_after
+    steps, opened_at = dated(steps, opened_at=opened_at, at=source.lead_at)
+    positions[source.place] = (steps[-1].position_after, opened_at)
     return steps
 
 
-def _move(pool_id: UUID, positions: Mapping[Place, Decimal], moved: Mapping[Place, datetime]) -> None:
-    rows = [(pool_id, *place, positions[place], at) for place, at in moved.items()]
-    line = "(%s, %s, %s, %s, %s, %s, %s, %s)"
+def _move(pool_id: UUID, positions: Mapping[Place, Position], moved: Mapping[Place, datetime]) -> None:
+    rows = [(pool_id, *place, *positions[place], at) for place, at in moved.items()]
+    line = "(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
     with connection.cursor() as cursor:
         cursor.execute(
-            "insert into trading_leadposition (pool_id, trader_id, market, symbol, side, test, qty, updated_at)"  # noqa: S608
+            "insert into trading_leadposition"  # noqa: S608
+            " (pool_id, trader_id, market, symbol, side, test, qty, opened_at, updated_at)"
             f" values {', '.join([line] * len(rows))}"
             " on conflict (pool_id, trader_id, market, symbol, side, test)"
-            " do update set qty = excluded.qty, updated_at = excluded.updated_at",
+            " do update set qty = excluded.qty, opened_at = excluded.opened_at, updated_at = excluded.updated_at",
             [value for row in rows for value in row],
         )
 
@@ -253,6 +258,7 @@ def _signal(pool_id: UUID, source: Source, intent: Intent, seq: int) -> Signal:
         stop_loss_pct=source.stop_loss_pct,
         take_profit_pct=source.take_profit_pct,
         lead_at=source.lead_at,
+        position_since=intent.since,
         received_at=source.received_at,
     )
 

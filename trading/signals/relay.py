@@ -123,5 +123,8 @@ def _source(signals: list[Signal]) -> Source:
         lead_at=first.lead_at,
         received_at=first.received_at,
         # What it means was found out once, from the lead's position at Tenant Zero.
-        known=tuple(Intent(one.leg, one.effect, one.side, one.qty, one.fraction, ZERO) for one in signals),  # type: ignore[arg-type]
+        known=tuple(
+            Intent(one.leg, one.effect, one.side, one.qty, one.fraction, ZERO, one.position_since)  # type: ignore[arg-type]
+            for one in signals
+        ),
     )

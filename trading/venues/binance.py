@@ -11,9 +11,11 @@ import orjson
 
 from obscura.core import clock
 from obscura.core.money import ZERO, plain
+from trading.domain.market import Bracket
 from trading.domain.order_state import Status
 
 ORDER_PATH = {"spot": "/api/v3/order", "usdm": "/fapi/v1/order"}
+BRACKETS_PATH = "/fapi/v1/leverageBracket"
 TRADES_PATH = {"spot": "/api/v3/myTrades", "usdm": "/fapi/v1/userTrades"}
 
 _STATUS = {
@@ -29,6 +31,8 @@ _STATUS = {
 }
 
 UNKNOWN_ORDER = -2013
+WRONG_MODE = "-4061"
+"""The code of a refusal because the account keeps longs and shorts apart, or does not, unlike the order."""
 _DUPLICATE_USDM = -4116  # on spot it is a -2010 that says so in words
 
 # Codes after which nobody can say whether the order exists, or it certainly does not but may be sent again: the venue
@@ -142,6 +146,13 @@ def venue_busy() -> Report:
     return _ask("venue_busy", "The exchange asked for a pause; we will try while the trade is fresh")
 
 
+def mode_changed() -> Report:
+    """The report of an order that met another position mode at the venue than was known."""
+    return _ask(
+        "mode_changed", "The account's position mode had been changed at the exchange; the order is made to fit"
+    )
+
+
 def read_trades(*, body: bytes) -> list[Trade]:
     """The executions in an answer to a question after an order's trades.
 
@@ -151,6 +162,24 @@ def read_trades(*, body: bytes) -> list[Trade]:
         return _trades(orjson.loads(body))
     except (KeyError, TypeError, ArithmeticError) as error:
         raise ValueError("not a list of trades") from error
+
+
+def read_brackets(*, body: bytes, symbol: str) -> list[Bracket]:
+    """The leverage brackets of a symbol, the highest leverage first.
+
+    :raises ValueError: the answer does not hold them
+    """
+    try:
+        answer = orjson.loads(body)
+        rows = answer if isinstance(answer, list) else [answer]
+        [found] = [row for row in rows if row["symbol"] == symbol]
+        # Whole numbers on the wire: nothing is lost by their being JSON numbers.
+        read = [Bracket(int(row["initialLeverage"]), Decimal(int(row["notionalCap"]))) for row in found["brackets"]]
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise ValueError("no brackets") from error
+    if not read or min(read)[0] < 1 or min(one.cap for one in read) <= 0:
+        raise ValueError("no brackets")
+    return sorted(read, reverse=True)
 
 
 def _trades(rows: Any) -> list[Trade]:

@@ -20,6 +20,9 @@ from tests.contracts.support import Key, Venue
 from tests.support.people import Cast
 from trading.conductor.plan import plan
 from trading.domain.intents import Intent
+from trading.domain.market import Bracket
+from trading.domain.setup import ISOLATED
+from trading.execution.accounts import known
 from trading.market import cache
 from trading.models import Denial, Fill, Holding, Order, Signal
 from trading.signals.record import Source, record
@@ -28,6 +31,9 @@ RULES = {
     "spot": {"tick": "0.01", "step": "0.00001", "min_qty": "0.00001", "min_notional": "5"},
     "usdm": {"tick": "0.10", "step": "0.001", "min_qty": "0.001", "min_notional": "100"},
 }
+
+
+BRACKETS = (Bracket(125, Decimal(50_000)), Bracket(20, Decimal(1_000_000)), Bracket(1, Decimal(100_000_000)))
 
 
 class Stand:
@@ -53,6 +59,8 @@ class Stand:
                     "quote": "USDT",
                 }
                 redis_clients.sync().hset(cache.rules_key("paper", "binance", market), symbol, orjson.dumps(rules))
+                where = {"environment": "paper", "exchange": "binance", "market": "usdm", "symbol": symbol}
+                cache.put_brackets(**where, rows=BRACKETS)
 
     def price(self, symbol: str, price: str, *, market: str = "spot", age_s: float = 0) -> None:
         """What our market cache knows; the venue's own price is set with `venue.price`."""
@@ -78,6 +86,15 @@ class Stand:
         )  # fmt: skip
         self.keys[subscription.pk] = key
         return subscription
+
+    def set_up(self, subscription: Subscription, *, symbol: str = "BTCUSDT", leverage: int = 1) -> None:
+        """The account is set up on futures, at the venue and in what is known of it, as after an earlier copy."""
+        key, account = self.keys[subscription.pk], str(subscription.account_id)
+        schema = self.tenant.schema_name
+        self.venue.call("POST", "/fapi/v1/marginType", key, symbol=symbol, marginType="ISOLATED")
+        self.venue.call("POST", "/fapi/v1/leverage", key, symbol=symbol, leverage=leverage)
+        known.learn_modes(schema=schema, modes={account: False})
+        known.learn_settings(schema=schema, symbol=symbol, margin=ISOLATED, leverages={account: leverage})
 
     def signal(
         self,
@@ -105,6 +122,27 @@ class Stand:
             received_at=at, priority=priority, known=(intent,), **fields,
         )  # fmt: skip
         return record(pool_id=self.pool.id, sources=[source])[0].signals[0]
+
+    def trade(
+        self,
+        side: str,
+        qty: str,
+        *,
+        symbol: str = "BTCUSDT",
+        market: str = "usdm",
+        price: str = "60000",
+        position_side: str = "BOTH",
+    ) -> list[Signal]:
+        """A trade of Ada's: what it means follows from what she holds. Planned at once; returns its signals."""
+        at = clock.now()
+        source = Source(
+            external_id=uuid4().hex, source="lead", trader_id=self.trader.id, market=market, symbol=symbol, side=side,
+            qty=Decimal(qty), price=Decimal(price), lead_at=at, received_at=at, priority=10,
+            position_side=position_side,
+        )  # fmt: skip
+        [recorded] = record(pool_id=self.pool.id, sources=[source])
+        self.plan()
+        return list(recorded.signals)
 
     def plan(self) -> int:
         """Plan what waits and wait for the results of what was placed at once."""

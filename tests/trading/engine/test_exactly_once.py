@@ -234,6 +234,7 @@ def test_keys_the_vault_cannot_open_are_told_as_missed(stand):
 
 def test_the_open_of_a_flip_goes_out_behind_the_close_of_it(stand):
     ben = stand.follower("ben", invest="4000", lose="4000")
+    stand.set_up(ben)
     stand.signal("buy", market="usdm")
     stand.plan()
     stand.venue.control("POST", "/faults", {"timeout_after_execution": 1})

@@ -1,0 +1,98 @@
+"""Fetch leverage brackets: the venue tells them to whoever has an account, and they are the same for all."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+
+import citadel.services
+from citadel.client import Chunk, Result
+from obscura.core import clock
+from obscura.core.errors import Unavailable
+from obscura.core.ratelimit import Rate, take
+from tenants import scope
+from trading.execution import hush
+from trading.execution.lane import lane
+from trading.market import cache, wanted
+from trading.venues import binance
+
+EXCHANGE, MARKET = "binance", "usdm"
+REFRESH_S = 24 * 3600.0
+AT_ONCE = 20
+BUDGET = Rate(limit=120, seconds=60)
+
+
+class BracketsUnknown(Unavailable):
+    """The exchange did not tell its leverage brackets."""
+
+    code = "brackets_unknown"
+
+
+def fetch(*, schema: str, account_id: UUID, environment: str, exchange: str, symbol: str) -> None:
+    """Ask the venue for the brackets of a symbol through this account, unless they are known by now.
+
+    :raises BracketsUnknown: it did not answer
+    """
+    where = {"environment": environment, "exchange": exchange, "market": MARKET}
+    if cache.brackets_age_s(**where).get(symbol, REFRESH_S) < REFRESH_S:
+        return
+    if hush.hushed(**where) or not take(f"brackets:{environment}:{exchange}", rate=BUDGET).allowed:
+        raise BracketsUnknown
+    now, window = clock.millis(clock.now()), settings.COPY_RECV_WINDOW_MS
+    heard: list[Result] = []
+    chunk = Chunk(
+        venue=exchange,
+        market=MARKET,
+        env=environment,
+        method="GET",
+        path=binance.BRACKETS_PATH,
+        head=binance.question(symbol=symbol, recv_window_ms=window),
+        rows=[(0, account_id.bytes, f"&timestamp={now}".encode())],
+        not_after_ms=now + window // 2,
+        timeout_ms=settings.COPY_HTTP_TIMEOUT_MS,
+    )
+    sent = lane().send(schema=schema, chunks=[chunk], on_results=heard.extend)
+    sent.result(timeout=(settings.COPY_HTTP_TIMEOUT_MS + window) / 1000 + 2)
+    hush.heed(heard, **where)
+    [answer] = heard
+    if answer.status != 200:
+        raise BracketsUnknown(details={"status": answer.status})
+    try:
+        rows = binance.read_brackets(body=answer.body, symbol=symbol)
+    except ValueError as error:
+        raise BracketsUnknown from error
+    cache.put_brackets(**where, symbol=symbol, rows=rows)
+
+
+def refresh() -> int:
+    """Fetch what is a day old or was never fetched of the symbols in use, through whichever account there is.
+
+    Returns how many symbols were asked after; a few at a time, so that the rest comes with the next rounds.
+    """
+    asked = 0
+    due = _due()
+    for tenant in scope.each(reason="leverage brackets") if due else ():
+        for environment, symbols in due.items():
+            account = citadel.services.some_account(exchange=EXCHANGE, environment=environment)
+            if account is None:
+                continue
+            while symbols and asked < AT_ONCE:
+                asked += 1
+                where = {"environment": environment, "exchange": EXCHANGE, "symbol": symbols.pop()}
+                try:
+                    fetch(schema=str(tenant.schema_name), account_id=account.id, **where)
+                except BracketsUnknown:
+                    break  # this key may be why; another tenant's is asked next, or the next round comes back
+    return asked
+
+
+def _due() -> dict[str, list[str]]:
+    symbols = wanted.symbols().get(MARKET, frozenset())
+    found = {}
+    for environment in wanted.environments():
+        ages = cache.brackets_age_s(environment=environment, exchange=EXCHANGE, market=MARKET)
+        due = [symbol for symbol in sorted(symbols) if ages.get(symbol, REFRESH_S) >= REFRESH_S]
+        if due:
+            found[environment] = due
+    return found
