@@ -67,6 +67,8 @@ class Lead:
     order_type: str
     at: datetime
     test_only: bool = False
+    overtaken: bool = False
+    """A close of the whole was planned before it: an open would open what the lead has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,8 @@ def _decided(
     denials: list[Denied] = []
     sides = {name: _Side.of(lead=lead, terms=terms, facts=facts, now=now) for name, facts in markets.items()}
     opening = lead.effect == "open"
+    if opening and lead.overtaken:
+        return Decision([], [Denied(one.subscription, one.user, Reason.OVERTAKEN, {}) for one in followers], {})
     for follower in followers:
         side = sides.get(follower.environment)
         if side is None:

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     BELOW_MIN_QTY = "below_min_qty"
     BELOW_MIN_NOTIONAL = "below_min_notional"
     NOTHING_TO_CLOSE = "nothing_to_close"
+    OVERTAKEN = "overtaken"
 
 
 WORDS: Mapping[str, str] = {
@@ -48,6 +49,7 @@ WORDS: Mapping[str, str] = {
     Reason.BELOW_MIN_QTY: "Below the venue's smallest quantity",
     Reason.BELOW_MIN_NOTIONAL: "Below the venue's minimum",
     Reason.NOTHING_TO_CLOSE: "Nothing of it is open in your copy",
+    Reason.OVERTAKEN: "An exit of the lead came first",
 }
 
 
