@@ -13,11 +13,12 @@ from django.db import connection
 import tenants.scope
 from obscura.core import alive, log, redis_clients
 from obscura.core.errors import Unavailable
-from obscura.core.nudge.send import nudged
+from obscura.core.nudge.send import nudge, nudged
 from pools import services as pools
 from tenants import directory
 from trading import standing
 from trading.conductor.plan import plan as plan_pool
+from trading.domain import priorities
 from trading.execution import db, reconcile, trades
 from trading.execution import execute as execution
 from trading.execution.accounts import brackets
@@ -37,10 +38,17 @@ class TradesUnknown(Unavailable):
     code = "trades_unknown"
 
 
+CHUNKS_AT_ONCE = 40
+"""A worker that plans goes back to its queues after so many: what is more urgent in another pool may wait there."""
+
+
 @nudged("trading.plan")
-def plan(*, pool_id: str) -> None:
-    """Plan every waiting signal of a pool."""
-    plan_pool(tenant=directory.tenant_by_schema(connection.schema_name), pool_id=UUID(pool_id), fly=let_fly)
+def plan(*, pool_id: str, urgency: int = priorities.LOW) -> None:
+    """Plan the waiting signals of a pool that are at least so urgent."""
+    tenant = directory.tenant_by_schema(connection.schema_name)
+    planned = plan_pool(tenant=tenant, pool_id=UUID(pool_id), urgency=urgency, most=CHUNKS_AT_ONCE, fly=let_fly)
+    if planned == CHUNKS_AT_ONCE:
+        nudge("trading.plan", queue=priorities.queue_of(urgency), pool_id=pool_id, urgency=urgency)
 
 
 @nudged("trading.execute")

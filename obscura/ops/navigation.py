@@ -11,6 +11,8 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
 
+from obscura.core.db.session import connection
+from obscura.core.nudge.dead_letters import dead_letters
 from obscura.core.nudge.models import Nudge
 from obscura.ops import sites
 
@@ -55,7 +57,10 @@ TENANT: Sequence[tuple[str, Sequence[Item]]] = (
             ("Groups", "admin_panel_settings", "auth.Group"),
         ),
     ),
-    ("Record", (("Audit", "history", "audit.Entry"),)),
+    (
+        "Record",
+        (("Dead letters", "mark_email_unread", "nudge.DeadLetter"), ("Audit", "history", "audit.Entry")),
+    ),
 )
 
 
@@ -66,8 +71,9 @@ def office(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def tenant(request: HttpRequest) -> list[dict[str, Any]]:
-    """The sidebar of a tenant's own administration."""
-    return _sidebar(sites.tenant, TENANT, request, badges={})
+    """The sidebar of a tenant's own administration. Its dead letters are counted beside their name."""
+    dead = dead_letters(tenant=connection.schema_name).count()
+    return _sidebar(sites.tenant, TENANT, request, badges={"nudge.DeadLetter": dead})
 
 
 def favicon(request: HttpRequest) -> str:

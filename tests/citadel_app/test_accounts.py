@@ -134,7 +134,8 @@ def test_a_venue_that_is_away_leaves_the_account_pending_and_the_promise_standin
     enrol_task(account_id=str(made.id), nudge=promise.pk)
 
     assert (told(made.id, ben).status, told(made.id, ben).reason) == ("pending", permissions.AWAY)
-    assert (Nudge.objects.get().pk, Nudge.objects.get().error) == (promise.pk, "venue_away")
+    told_why = "venue_away: The exchange does not answer."
+    assert (Nudge.objects.get().pk, Nudge.objects.get().error) == (promise.pk, told_why)
     binance.reset()
     enrol_task(account_id=str(made.id), nudge=promise.pk)
     assert (told(made.id, ben).status, told(made.id, ben).reason) == ("active", "")

@@ -245,3 +245,14 @@ def test_everybody_tells_the_same_fills_at_once(committed, alpha, cast):
     assert sum(news) == LeadFill.objects.count() == 30
     assert Signal.objects.aggregate(total=Sum("qty"))["total"] == sum(range(1, 31))
     assert sorted(Signal.objects.values_list("seq", flat=True)) == list(range(1, Signal.objects.count() + 1))
+
+
+def test_what_ends_a_risk_is_more_urgent_than_what_begins_one(ada):
+    ingest(account_id=ada.account_id, fills=[fill(1, done=True)])
+    ingest(account_id=ada.account_id, fills=[fill(2, order=8, side="sell", qty="3", done=True)])
+
+    # The second trade turns the position around: a close of the whole and an open.
+    assert list(Signal.objects.order_by("seq").values_list("effect", "priority")) == [
+        ("open", 50), ("close", 10), ("open", 50),
+    ]  # fmt: skip
+    assert list(Nudge.objects.order_by("pk").values_list("queue", flat=True)) == ["normal", "high", "normal"]

@@ -100,7 +100,7 @@ def test_many_at_once_keep_their_order_and_their_own_repeats(alpha):
         [(1, 0, "open", D(1), D(1))],
         [(4, 0, "close", D(1), D(1))],
     ]
-    assert Nudge.objects.get().queue == "critical"
+    assert list(Nudge.objects.order_by("pk").values_list("queue", "ids__urgency")) == [("critical", 0), ("normal", 50)]
 
 
 def test_what_a_test_key_sends_moves_no_real_position(alpha):

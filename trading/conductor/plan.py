@@ -1,7 +1,8 @@
-"""Plan a pool's signals, in their order, in chunks of followers: load and lock, decide, write, and place the first.
+"""Plan a pool's signals, the most urgent first, in chunks of followers: load and lock, decide, write, place the first.
 
 The pool's lane is locked for each chunk, so that plans of one pool are serial and no two see the same room. A signal's
-cursor says how far it is planned: a planner that dies is continued by whoever comes next, and nobody is decided twice.
+cursor says how far it is planned: a planner that dies, or that was interrupted by something more urgent, is continued
+by whoever comes next, and nobody is decided twice.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from trading.domain import priorities
 from trading.domain.fanout import Book, Copy, Decision, Denied, Follower, Held, Lead, Terms, decide
 from trading.domain.market import MarketFacts
 from trading.domain.reasons import Reason
-from trading.execution import arrays, db, store
+from trading.execution import arrays, db, overtaking, results, store
 from trading.execution.accounts import setup
 from trading.execution.execute import order_leaves
 from trading.execution.store import Claimed, SignalRow
@@ -37,7 +38,8 @@ from trading.execution.submit import Flight, place
 from trading.market import cache
 
 FIRST_CHUNK, CHUNK = 50, 250
-MARKETS = ("spot", "usdm")
+LEAST_URGENT = 32_767
+"""The largest number a priority may have."""
 
 
 class Planned(NamedTuple):
@@ -47,18 +49,34 @@ class Planned(NamedTuple):
     born: list[Claimed]
     messages: list[nudges.Message]
     denied: list[dict[str, Any]]
+    dropped: list[results.Written]
 
 
-def plan(*, tenant: Tenant, pool_id: UUID, fly: Callable[[Flight], object] = Flight.landed) -> int:
-    """Plan every signal of the pool that waits. Returns how many chunks were planned.
+def plan(
+    *,
+    tenant: Tenant,
+    pool_id: UUID,
+    urgency: int = priorities.LOW,
+    most: int | None = None,
+    fly: Callable[[Flight], object] = Flight.landed,
+) -> int:
+    """Plan the pool's signals that wait, the most urgent first. Returns how many chunks were planned.
 
+    :param urgency: leave what is less urgent than this to whoever was called for it
+    :param most: stop after so many chunks
     :param fly: what to do in the end with what was placed: wait until it has landed, or `submit.let_fly`
     """
     schema, done = str(tenant.schema_name), 0
+    urgency = urgency if urgency < priorities.LOW else LEAST_URGENT
     flights: list[Flight] = []
     facts = _Markets()
-    while (chunk := _plan_chunk(tenant=tenant, pool_id=pool_id, facts=facts)) is not None:
+    while done != most:
+        chunk = _plan_chunk(tenant=tenant, pool_id=pool_id, urgency=urgency, facts=facts)
+        if chunk is None:
+            break
         done += 1
+        for written in chunk.dropped:
+            results.tell(schema=schema, written=written)
         if chunk.born:
             flights.append(place(schema=schema, signal=chunk.signal, rows=chunk.born))
         for message in chunk.messages:
@@ -92,24 +110,24 @@ class _Markets:
         return self._marks[key]
 
 
-def _plan_chunk(*, tenant: Tenant, pool_id: UUID, facts: _Markets) -> Planned | None:
+def _plan_chunk(*, tenant: Tenant, pool_id: UUID, urgency: int, facts: _Markets) -> Planned | None:
     schema = str(tenant.schema_name)
     session = db.session()
     with session.transaction():
         cursor = session.cursor()
         if cursor.execute(db.sql(store.LANE, schema), [pool_id]).fetchone() is None:
             return None
-        row = cursor.execute(db.sql(store.NEXT_SIGNAL, schema), [pool_id]).fetchone()
-        if row is None:
+        signal = overtaking.next_signal(cursor, schema=schema, pool_id=pool_id, urgency=urgency)
+        if signal is None:
             return None
-        signal = SignalRow(*row)
         limit = CHUNK if signal.cursor else FIRST_CHUNK
         loaded = followers.chunk(
             cursor, schema=schema, pool_id=pool_id, after=signal.cursor, limit=limit, only=signal.only_for
         )
         members = [Follower._make(columns) for columns in loaded]
         now = clock.now()
-        decision = _decide(cursor, tenant=tenant, signal=signal, members=members, facts=facts, now=now)
+        held, dropped = _held(cursor, schema=schema, signal=signal, members=members)
+        decision = _decide(cursor, tenant=tenant, signal=signal, members=members, held=held, facts=facts, now=now)
         born = _insert_copies(cursor, tenant=tenant, signal=signal, decision=decision, claim=not signal.cursor)
         denied = _insert_denials(cursor, schema=schema, signal=signal, denials=decision.denials, now=now)
         carry.keep(cursor, schema=schema, signal=signal, decision=decision)
@@ -122,26 +140,41 @@ def _plan_chunk(*, tenant: Tenant, pool_id: UUID, facts: _Markets) -> Planned | 
         state = "planned" if len(members) < limit else "planning"
         reached = members[-1].subscription if members else signal.cursor
         cursor.execute(db.sql(store.MOVE_CURSOR, schema), [reached, len(members), state, state, signal.id])
-    return Planned(signal, born, messages, denied)
+    return Planned(signal, born, messages, denied, dropped)
+
+
+def _held(
+    cursor: Any, *, schema: str, signal: SignalRow, members: Sequence[Follower]
+) -> tuple[Mapping[int, Held], list[results.Written]]:
+    """What the members hold of the signal's symbol, and what became of orders that would be in an exit's way."""
+    if signal.effect != "close" and signal.market != "usdm" and signal.position_since is None:
+        return {}, []
+    subscriptions = [member.subscription for member in members]
+    where = [subscriptions, signal.trader_id, signal.market, signal.symbol, signal.position_side]
+    rows = cursor.execute(db.sql(store.HELD, schema), where).fetchall()
+    busy = [row[0] for row in rows if row[2] or row[3]]
+    dropped = overtaking.drop_unsent(cursor, schema=schema, exit=signal, subscriptions=busy) if signal.whole else []
+    if dropped:
+        rows = cursor.execute(db.sql(store.HELD, schema), where).fetchall()
+    return {row[0]: Held(*row[1:]) for row in rows}, dropped
 
 
 def _decide(
-    cursor: Any, *, tenant: Tenant, signal: SignalRow, members: Sequence[Follower], facts: _Markets, now: datetime
+    cursor: Any,
+    *,
+    tenant: Tenant,
+    signal: SignalRow,
+    members: Sequence[Follower],
+    held: Mapping[int, Held],
+    facts: _Markets,
+    now: datetime,
 ) -> Decision:
     schema = str(tenant.schema_name)
     terms = followers.terms(cursor, schema=schema, pool_id=signal.pool_id)  # type: ignore[arg-type]
     assert terms is not None  # its signal is here
-    subscriptions = [member.subscription for member in members]
-    held: dict[int, Held] = {}
     result: dict[int, Decimal | None] = {}
     books: dict[int, Book] = {}
-    if signal.effect == "close" or signal.market == "usdm" or signal.position_since is not None:
-        rows = cursor.execute(
-            db.sql(store.HELD, schema),
-            [subscriptions, signal.trader_id, signal.market, signal.symbol, signal.position_side],
-        ).fetchall()
-        held = {row[0]: Held(*row[1:]) for row in rows}
-    if signal.effect == "open":
+    if signal.effect == "open" and not signal.overtaken:
         result, books = open_books(cursor, schema=schema, signal=signal, members=members, marks=facts.marks)
     environments = {member.environment for member in members}
     unfit = setup.unfit(schema=schema, signal=signal, accounts=[member.account for member in members])
@@ -165,6 +198,7 @@ def _decide(
             stop_loss_pct=signal.stop_loss_pct,  # type: ignore[arg-type]
             take_profit_pct=signal.take_profit_pct,  # type: ignore[arg-type]
             since=signal.position_since,
+            overtaken=signal.overtaken,
         ),
         terms=Terms(
             active=terms.active,

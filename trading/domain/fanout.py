@@ -134,6 +134,9 @@ class _Pass:
     ) -> Decision:
         decision = Decision([], [], {})
         lead, opening, today = self.lead, self.lead.effect == "open", self.now.date()
+        if opening and lead.overtaken:
+            denials = [Denied(one.subscription, one.user, Reason.OVERTAKEN, {}) for one in followers]
+            return Decision([], denials, {})
         for follower in followers:
             side = self.side(follower.environment, follower.settings)
             outcome: Copy | Denied

@@ -67,6 +67,7 @@ class Lead:
     :param equity: what the lead's account was worth then, in USD; None where that is not known
     :param leverage: the lead's own, on futures; None where that is not known
     :param since: when the lead's position began, where that was before this trade
+    :param overtaken: a close of the whole was planned before it: an open would open what the lead has left
     """
 
     exchange: str
@@ -87,6 +88,7 @@ class Lead:
     stop_loss_pct: Decimal | None = None
     take_profit_pct: Decimal | None = None
     since: datetime | None = None
+    overtaken: bool = False
 
     @property
     def short(self) -> bool:

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     BELOW_MIN_NOTIONAL = "below_min_notional"
     NOTHING_TO_CLOSE = "nothing_to_close"
     CLOSED_BY_OWNER = "closed_by_owner"
+    OVERTAKEN = "overtaken"
     HALTED = "halted"
     STYLE_UNREADABLE = "style_unreadable"
     PAIR_NOT_CHOSEN = "pair_not_chosen"
@@ -87,6 +88,7 @@ WORDS: Mapping[str, str] = {
     Reason.LEAD_EQUITY_UNKNOWN: "The lead's equity is not known, and your copies are sized by it",
     Reason.NO_STOP: "The trade has no stop, and your copies are sized by it",
     Reason.NO_VOLATILITY: "How much this pair moves is not known, and your copies are sized by it",
+    Reason.OVERTAKEN: "An exit of the lead came first",
 }
 
 

@@ -93,7 +93,8 @@ def _miss(schema: str, signal: SignalRow, ids: list[int]) -> None:
         Status.MISSED, "", ZERO, None, ZERO, "stale_signal", "The lead's trade was already too old", None, ()
     )
     for start in range(0, len(found), STATED):
-        told = [Told(row[0], None, report) for row in found[start : start + STATED]]
+        # Attempt 0: whoever claimed one of them meanwhile has begun the first attempt, and is not contradicted.
+        told = [Told(row[0], 0, report) for row in found[start : start + STATED]]
         results.write(schema=schema, signal=signal, told=told)
 
 

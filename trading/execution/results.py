@@ -69,37 +69,53 @@ class _Change(NamedTuple):
     done_at: datetime | None
 
 
+class Written(NamedTuple):
+    """What is to be sent and told once the results are committed."""
+
+    messages: Sequence[nudges.Message]
+    rows: Sequence[dict[str, Any]]
+
+
 def write(*, schema: str, signal: SignalRow, told: Sequence[Told]) -> None:
     """Write reports on orders of one signal, settle them, and tell the followers."""
     if not told:
         return
     session = db.session()
-    reports = {item.order: item for item in told}
     with session.transaction():
         cursor = session.cursor()
-        subscriptions = [
-            row[0]
-            for row in cursor.execute(
-                db.sql("select distinct subscription_id from {s}.trading_order where id = any(%s)", schema),
-                [list(reports)],
-            ).fetchall()
-        ]
-        pools.followers.lock(cursor, schema=schema, subscriptions=subscriptions)
-        rows = [
-            _Row(*row[:4], Status(row[4]), *row[5:])
-            for row in cursor.execute(db.sql(store.LOCK_ORDERS, schema), [list(reports)]).fetchall()
-        ]
-        now = clock.now()
-        changes = [change for row in rows if (change := _change(row, reports[row.id], now)) is not None]
-        if not changes:
-            return
-        _update_orders(cursor, schema, changes)
-        fees = _insert_fills(cursor, schema, signal, changes)
-        waiting = _settle(cursor, schema, signal, changes, fees, now)
-        messages = _nudge(cursor, schema, signal, changes, waiting)
-    for message in messages:
+        orders = [item.order for item in told]
+        rows = cursor.execute(
+            db.sql("select distinct subscription_id from {s}.trading_order where id = any(%s)", schema), [orders]
+        ).fetchall()
+        pools.followers.lock(cursor, schema=schema, subscriptions=[row[0] for row in rows])
+        written = write_within(cursor, schema=schema, signal=signal, told=told)
+    tell(schema=schema, written=written)
+
+
+def write_within(cursor: Any, *, schema: str, signal: SignalRow, told: Sequence[Told]) -> Written:
+    """As `write`, in the caller's transaction, who has locked the subscriptions and calls `tell` after the commit."""
+    reports = {item.order: item for item in told}
+    rows = [
+        _Row(*row[:4], Status(row[4]), *row[5:])
+        for row in cursor.execute(db.sql(store.LOCK_ORDERS, schema), [list(reports)]).fetchall()
+    ]
+    now = clock.now()
+    changes = [change for row in rows if (change := _change(row, reports[row.id], now)) is not None]
+    if not changes:
+        return Written((), ())
+    _update_orders(cursor, schema, changes)
+    fees = _insert_fills(cursor, schema, signal, changes)
+    waiting = _settle(cursor, schema, signal, changes, fees, now)
+    messages = _nudge(cursor, schema, signal, changes, waiting)
+    return Written(messages, [_feed_row(signal, change, now) for change in changes])
+
+
+def tell(*, schema: str, written: Written) -> None:
+    """Send the nudges and tell the followers what was committed."""
+    for message in written.messages:
         nudges.send(message)
-    tenants.feed.publish(schema=schema, rows=[_feed_row(signal, change, now) for change in changes])
+    if written.rows:
+        tenants.feed.publish(schema=schema, rows=written.rows)
 
 
 def _change(row: _Row, told: Told, now: datetime) -> _Change | None:
@@ -264,8 +280,8 @@ def _nudge(
     messages = []
     if waiting:
         found = cursor.execute(db.sql(store.WAITING_SIGNALS, schema), [signal.pool_id, list(waiting)]).fetchall()
-        queue = priorities.queue_of(priorities.HIGH)
-        for (other,) in found:
+        for other, priority in found:
+            queue = priorities.queue_of(min(priority, priorities.HIGH))
             ids = {"signal_id": other, "first": min(waiting), "last": max(waiting)}
             messages.append(nudges.write(cursor, tenant=schema, task="trading.execute", queue=queue, ids=ids))
     unnamed = [change.row.id for change in changes if change.report.filled and not change.report.trades]

@@ -6,21 +6,60 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 from trading.domain.order_state import IN_FLIGHT, Status
 
 LANE = "select last_seq from {s}.trading_poollane where pool_id = %s for update"
 
-NEXT_SIGNAL = """select id, exchange, market, symbol, side, position_side, effect, fraction, weight, price, order_type,
-   lead_at, test_only, trader_id, leg, priority, cursor, leaf, pool_id, qty, only_for, lead_equity, lead_leverage,
-   stop_loss_pct, take_profit_pct, position_since
- from {s}.trading_signal where pool_id = %s and state in ('new', 'planning') order by seq limit 1"""
+_SIGNAL = """g.id, g.exchange, g.market, g.symbol, g.side, g.position_side, g.effect, g.fraction, g.weight, g.price,
+   g.order_type, g.lead_at, g.test_only, g.trader_id, g.leg, g.priority, g.cursor, g.leaf, g.pool_id, g.seq,
+   g.overtaken_by is not null, g.qty, g.only_for, g.lead_equity, g.lead_leverage, g.stop_loss_pct, g.take_profit_pct,
+   g.position_since"""
 
-SIGNAL = """select id, exchange, market, symbol, side, position_side, effect, fraction, weight, price, order_type,
-   lead_at, test_only, trader_id, leg, priority, cursor, leaf, pool_id, qty, only_for, lead_equity, lead_leverage,
-   stop_loss_pct, take_profit_pct, position_since
- from {s}.trading_signal where id = %s"""
+_WAITS = "g.pool_id = t.pool_id and g.state in ('new', 'planning')"
+_SAME_PLACE = """g.symbol = t.symbol and g.trader_id = t.trader_id and g.market = t.market
+   and g.position_side = t.position_side and g.test_only = t.test_only"""
+
+# The most urgent signal that waits, and whether something earlier of its symbol waits too: then the order may matter.
+NEXT_SIGNAL = (
+    "select "
+    + _SIGNAL
+    + """, g.seq > (select min(e.seq) from {s}.trading_signal e where e.pool_id = g.pool_id
+     and e.state in ('new', 'planning') and e.symbol = g.symbol)
+ from {s}.trading_signal g where g.pool_id = %s and g.state in ('new', 'planning') order by g.priority, g.seq limit 1"""
+)
+
+# Within one place (trader, market, symbol, side) signals keep their order: the urgent lends its turn to the earliest.
+# An open that was overtaken is denied whenever its turn comes, so nobody has to wait for that.
+EARLIEST = (
+    "select "
+    + _SIGNAL
+    + """ from {s}.trading_signal g where g.pool_id = %s and g.state in ('new', 'planning') and g.symbol = %s
+   and g.trader_id = %s and g.market = %s and g.position_side = %s and g.test_only = %s and g.seq <= %s
+   and (g.overtaken_by is null or g.effect = 'close' or g.seq = %s) order by g.seq limit 1"""
+)
+
+# A close of the whole lends its turn to nobody: it overtakes what is earlier, which is all less urgent than it. One
+# for a single follower marks nothing: what the lead opened before it is everybody else's still.
+OVERTAKE = (
+    """update {s}.trading_signal g set overtaken_by = t.id from {s}.trading_signal t
+ where t.id = %s and t.only_for is null and """
+    + f"{_WAITS} and {_SAME_PLACE} and g.seq < t.seq and g.priority > t.priority and g.overtaken_by is null"
+)
+
+SIGNAL = "select " + _SIGNAL + " from {s}.trading_signal g where g.id = %s"
+
+# Orders of earlier, less urgent signals of the same place that nobody has claimed yet.
+UNSENT = (
+    """select o.signal_id, o.id from {s}.trading_signal t join {s}.trading_signal g on g.pool_id = t.pool_id
+   and g.state <> 'done' and g.seq < t.seq and g.priority > t.priority and """
+    + _SAME_PLACE
+    + f"""
+ join {{s}}.trading_order o on o.signal_id = g.id
+ where t.id = %s and o.subscription_id = any(%s) and o.status = {Status.PLANNED:d} order by o.id"""
+)
 
 MOVE_CURSOR = """update {s}.trading_signal set cursor = %s, followers = followers + %s, state = %s,
    planned_at = case when %s = 'planned' then clock_timestamp() end where id = %s"""
@@ -192,7 +231,7 @@ WRITE_HOLDINGS = """update {s}.trading_holding h set qty = u.qty, cost = u.cost,
    u(id, qty, cost, opened, closed, released, result)
  where h.id = u.id"""
 
-WAITING_SIGNALS = f"""select distinct o.signal_id from {{s}}.trading_signal g
+WAITING_SIGNALS = f"""select distinct o.signal_id, g.priority from {{s}}.trading_signal g
  join {{s}}.trading_order o on o.signal_id = g.id
  where g.pool_id = %s and g.state <> 'done' and o.subscription_id = any(%s)
    and o.status = {Status.PLANNED:d} and o.waits"""
@@ -238,6 +277,14 @@ class SignalRow(NamedTuple):
     cursor: int
     leaf: bytes
     pool_id: object
+    seq: int
+    overtaken: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether it closes all that the lead held."""
+        return self.effect == "close" and Decimal(str(self.fraction)) >= 1
+
     qty: object
     only_for: int | None
     lead_equity: object

@@ -121,6 +121,9 @@ class LeadPosition(models.Model):
         return f"{self.qty} {self.symbol}"
 
 
+WAITS = Q(state__in=["new", "planning"])
+
+
 class Signal(models.Model):
     """One thing to copy in one pool. Its id is a 48-bit hash of (pool, external id, leg)."""
 
@@ -169,6 +172,7 @@ class Signal(models.Model):
     state = models.CharField(max_length=8, choices=State, default=State.NEW)
     cursor = models.BigIntegerField(default=0, help_text="Followers up to this subscription id are planned.")
     followers = models.PositiveIntegerField(default=0)
+    overtaken_by = models.BigIntegerField(null=True, help_text="The close of the whole that was planned before it.")
     planned_at = models.DateTimeField(null=True)
     swept_at = models.DateTimeField(null=True, help_text="When the sweep last looked after it.")
     done_at = models.DateTimeField(null=True)
@@ -182,6 +186,8 @@ class Signal(models.Model):
         indexes = [
             models.Index(fields=["received_at"], condition=~Q(state="done"), name="signal_unfinished"),
             models.Index(fields=["pool_id", "-seq"], name="signal_of_pool"),
+            models.Index(fields=["pool_id", "priority", "seq"], condition=WAITS, name="signal_by_urgency"),
+            models.Index(fields=["pool_id", "symbol", "seq"], condition=WAITS, name="signal_by_symbol"),
         ]
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ from obscura.core.nudge.send import done, write
 from pools import services as pools
 from proofs.domain.receipts import leaf
 from tenants.scope import current
+from trading.domain import priorities
 from trading.domain.intents import ONE, SELL, SPOT, USDM, ZERO, Delta, Intent, Piece, Wait, delta
 from trading.market import cache
 from trading.models import LeadFill
@@ -161,7 +162,8 @@ def _group(
                 recorded = record(pool_id=lead.pool_id, sources=[source])[0]
                 if recorded.made:
                     made += len(recorded.signals)
-                    relays.extend(relay.promise(pool_id=lead.pool_id, external_id=found.external_id))
+                    urgent = min(one.priority for one in recorded.signals)
+                    relays.extend(relay.promise(pool_id=lead.pool_id, external_id=found.external_id, priority=urgent))
             _consume(rows, found.external_id)
     if book is not None:
         book.write()
@@ -257,6 +259,8 @@ def _source(
         dust=_dust(environment, exchange, row),
         lead_at=found.at,
         received_at=row.received_at,
+        # What ends a risk comes before what begins one.
+        close_priority=priorities.HIGH,
         known=known,
     )
 

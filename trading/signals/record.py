@@ -61,6 +61,7 @@ class Source:
     :param qty: in the base asset, above zero
     :param fee: what the venue kept of a bought base asset
     :param dust: a rest of the lead's position below this cannot be traded
+    :param close_priority: of its closes, where they are more urgent than its opens
     :param known: what it means was found out elsewhere (a relayed signal): no position is read or moved
     :param only_for: the one subscription it is for
     :param lead_equity: what the lead's account was worth then, in USD
@@ -82,6 +83,7 @@ class Source:
     position_side: str = BOTH
     order_type: str = "market"
     priority: int = priorities.NORMAL
+    close_priority: int | None = None
     test_only: bool = False
     body_digest: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -98,6 +100,10 @@ class Source:
     def place(self) -> tuple[UUID, str, str, str, bool]:
         """Which position it moves."""
         return (self.trader_id, self.market, self.symbol, self.position_side, self.test_only)
+
+    def urgency(self, effect: str) -> int:
+        """How urgent its open or its close is."""
+        return self.priority if effect == "open" or self.close_priority is None else self.close_priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +139,9 @@ def record(*, pool_id: UUID, sources: Sequence[Source]) -> list[Recorded]:
             if moved:
                 _move(pool_id, positions, moved)
             _number(pool_id, seq)
-            urgent = min(signal.priority for signal in made)
-            nudge("trading.plan", queue=priorities.queue_of(urgent), pool_id=str(pool_id))
+            # One for each queue: whoever is called for what is urgent leaves the rest to those called for that.
+            for urgency in sorted({priorities.class_of(signal.priority) for signal in made}):
+                nudge("trading.plan", queue=priorities.NAMES[urgency], pool_id=str(pool_id), urgency=urgency)
     for signal in made:
         known.setdefault(signal.external_id, []).append(signal)
     return [
@@ -249,7 +256,7 @@ def _signal(pool_id: UUID, source: Source, intent: Intent, seq: int) -> Signal:
         qty=intent.qty,
         price=source.price,
         order_type=source.order_type,
-        priority=source.priority,
+        priority=source.urgency(intent.effect),
         test_only=source.test_only,
         metadata=dict(source.metadata),
         only_for=source.only_for,

@@ -23,3 +23,14 @@ class Nudge(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task} for {self.tenant} ({self.pk})"
+
+
+class DeadLetter(Nudge):
+    """A nudge that was tried too often, as its tenant's own staff see it."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "dead letter"
+
+    def __str__(self) -> str:
+        return f"{self.task} ({self.pk})"

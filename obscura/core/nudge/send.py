@@ -26,12 +26,21 @@ _INSERT = """insert into public.nudge_nudge (tenant, task, queue, ids, due, trie
  values (%s, %s, %s, %s::jsonb, clock_timestamp() + %s * interval '1 s', 0, '', false, clock_timestamp())
  returning id"""
 
+NOBODY_CAME = "lost: Nobody came back from it: its worker was lost, or the database was away."
+
 # The pause doubles with each try, up to five minutes; a row that was tried too often waits for a person.
 _OVERDUE = """update public.nudge_nudge n set tries = n.tries + 1, dead = n.tries + 1 > %s,
+   error = case when n.tries + 1 > %s and n.error = '' then %s else n.error end,
    due = clock_timestamp() + least(power(2, n.tries + 1), %s) * interval '1 s'
  where n.id = any(array(select id from public.nudge_nudge where not dead and due < clock_timestamp()
    order by due limit %s for update skip locked))
  returning n.id, n.tenant, n.task, n.queue, n.ids, n.dead"""
+
+# What the broker brings back by itself was in the hands of a worker that died. That is a try like others: a task that
+# kills whoever runs it must not come back for ever.
+_BROUGHT_BACK = """update public.nudge_nudge set tries = tries + 1, dead = tries + 1 > %s,
+   error = case when error = '' then %s else error end
+ where id = %s and not dead returning dead"""
 
 
 class Message(NamedTuple):
@@ -100,7 +109,7 @@ def _raw() -> Any:
 def sweep(*, limit: int = 500) -> int:
     """Send again whatever is overdue, of all tenants at once. Returns how many were sent."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_OVERDUE, [TRIES, LONGEST_PAUSE_S, limit])
+        cursor.execute(_OVERDUE, [TRIES, TRIES, NOBODY_CAME, LONGEST_PAUSE_S, limit])
         rows: Sequence[Any] = cursor.fetchall()
     for nudge_id, tenant, task, queue, ids, dead in rows:
         if dead:
@@ -110,6 +119,28 @@ def sweep(*, limit: int = 500) -> int:
     return len(rows)
 
 
+def _brought_back() -> bool:
+    """Whether the present message was in a worker's hands before."""
+    task = celery.current_task
+    return bool(task and (task.request.delivery_info or {}).get("redelivered"))
+
+
+def _may_run_again(nudge_id: int) -> bool:
+    """Count one try more. False where it was the last, where a person is waited for, and where the work is done."""
+    row = _raw().execute(_BROUGHT_BACK, [TRIES, NOBODY_CAME, nudge_id]).fetchone()
+    if row is not None and row[0]:
+        _logger.error("nudge.dead", nudge=nudge_id)
+    return row is not None and not row[0]
+
+
+def words_of(task: str) -> str:
+    """What a nudged task does, in a sentence; its name where that is not known here."""
+    return _words.get(task, task)
+
+
+_words: dict[str, str] = {}
+
+
 def nudged(name: str) -> Callable[[Callable[..., Any]], Any]:
     """A Celery task that runs in the nudge's tenant and deletes the nudge when it returns.
 
@@ -117,19 +148,23 @@ def nudged(name: str) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def make(work: Callable[..., Any]) -> Any:
+        _words[name] = (work.__doc__ or name).strip().splitlines()[0]
+
         @wraps(work)
         def run(*, nudge: int | None = None, **ids: Any) -> None:
+            if nudge is not None and _brought_back() and not _may_run_again(nudge):
+                return
             try:
                 work(**ids)
             except psycopg.OperationalError:
                 raise  # the database is away or busy: the sweep comes back to it
             except Problem as problem:
-                failed(nudge, error=problem.code)
+                failed(nudge, error=f"{problem.code}: {problem.message}")
                 if not problem.retryable:
                     raise
                 return  # anticipated: the promise stays, and the sweep comes back to it
             except Exception as error:
-                failed(nudge, error=f"{type(error).__name__}")
+                failed(nudge, error=f"{type(error).__name__}: A mistake in our code; the log has its place.")
                 raise
             done(nudge)
 

@@ -1,0 +1,24 @@
+"""Tasks for a worker of a test: one that kills whoever runs it, and one that comes behind it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from obscura.core.nudge import send
+
+send.TRIES = int(os.environ.get("TESTS_TRIES", send.TRIES))
+
+
+@send.nudged("tests.poison")
+def poison(*, mark: str) -> None:
+    """Leave a mark and die."""
+    with Path(mark).open("a") as found:
+        found.write("x")
+    os._exit(1)
+
+
+@send.nudged("tests.harmless")
+def harmless(*, mark: str) -> None:
+    """Leave a mark."""
+    Path(mark).write_text("x")
