@@ -68,7 +68,7 @@ class Advanced:
     :param allow: only these pairs; empty is all
     :param deny: never these
     :param burst_opens: of all opens within `burst_ms` only so many are copied; None is no such rule
-    :param signal_ttl_s: after so many seconds nothing is opened for a signal
+    :param signal_ttl_s: after so many seconds nothing is opened for a signal; the pool's own limit stays
     :param equity_stop_pct: when so much of the investment is lost, open copies included, everything ends
     :param equity_stop_trailing: the loss is counted from the highest result so far
     :param keep_open: what is open when a limit is reached stays open; otherwise it is closed
