@@ -68,7 +68,7 @@ class Advanced:
     :param allow: only these pairs; empty is all
     :param deny: never these
     :param burst_opens: of all opens within `burst_ms` only so many are copied; None is no such rule
-    :param signal_ttl_s: after so many seconds nothing is opened for a signal
+    :param signal_ttl_s: after so many seconds nothing is opened for a signal; the pool's own limit stays
     :param equity_stop_pct: when so much of the investment is lost, open copies included, everything ends
     :param equity_stop_trailing: the loss is counted from the highest result so far
     :param keep_open: what is open when a limit is reached stays open; otherwise it is closed
@@ -231,6 +231,7 @@ _DECIMALS = {
     "trailing_pct", "equity_stop_pct", "multiplier", "cap_usd",
 }  # fmt: skip
 _SETS = {"allow", "deny"}
+_FLAGS = {"equity_stop_trailing", "keep_open"}
 
 
 def _made(kind: Any, said: Mapping[str, Any]) -> Any:
@@ -238,8 +239,21 @@ def _made(kind: Any, said: Mapping[str, Any]) -> Any:
 
 
 def _value(name: str, value: Any) -> Any:
+    """The value as the plan can reckon with it: one text of another kind must not stop everybody's plan."""
     if name in _DECIMALS:
         if not isinstance(value, str):
             raise TypeError(f"{name} is not written as text")
-        return Decimal(value)
-    return frozenset(value) if name in _SETS else value
+        number = Decimal(value)
+        if not number.is_finite():
+            raise ValueError(f"{name} is no number")
+        return number
+    if name in _SETS:
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise TypeError(f"{name} is no list of pairs")
+        return frozenset(value)
+    if name == "sizing":
+        if value not in SIZINGS:
+            raise ValueError(f"there is no sizing {value!r}")
+    elif not isinstance(value, bool if name in _FLAGS else int) or (isinstance(value, bool) and name not in _FLAGS):
+        raise TypeError(f"{name} is of another kind")
+    return value

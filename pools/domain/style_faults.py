@@ -11,7 +11,7 @@ from pools.domain.terms import CENT, LEAST_COPY_USD, FixedAmount, TermsFault, mo
 
 MOST_LEVERAGE = 20
 MOST_PAIRS = 50
-LEAST_STOP, LEAST_EQUITY_STOP, MOST_EQUITY_STOP = Decimal("0.1"), Decimal(5), Decimal(95)
+LEAST_STOP, MOST_STOP, LEAST_EQUITY_STOP, MOST_EQUITY_STOP = Decimal("0.1"), Decimal(99), Decimal(5), Decimal(95)
 LEAST_TIMES, MOST_TIMES, MOST_LEVELS = Decimal("1.1"), Decimal(4), 8
 
 _VALUES = {
@@ -52,7 +52,8 @@ def style_faults(advanced: Advanced, *, terms: FixedAmount, slots: int, pool_lev
     """
     return [
         *_sized("", advanced.sizing, advanced.value, terms),
-        *_levels("", advanced, pool_leverage),
+        *_levels("", advanced),
+        *_liquidation("", advanced.stop_loss_pct, advanced, pool_leverage),
         *_room(advanced, terms),
         *_choice(advanced),
         *_equity(advanced, terms),
@@ -89,7 +90,7 @@ def _sized(where: str, sizing: str | None, value: Decimal | None, terms: FixedAm
         yield TermsFault(f"{where}value", "value_above_investment", words)
 
 
-def _levels(where: str, one: Advanced | Pair, pool_leverage: int) -> Iterator[TermsFault]:
+def _levels(where: str, one: Advanced | Pair) -> Iterator[TermsFault]:
     for name in ("leverage_long", "leverage_short"):
         leverage = getattr(one, name)
         if leverage is not None and not 1 <= leverage <= MOST_LEVERAGE:
@@ -97,31 +98,44 @@ def _levels(where: str, one: Advanced | Pair, pool_leverage: int) -> Iterator[Te
     bps = one.max_slippage_bps
     if bps is not None and not 1 <= bps <= 1000:
         yield TermsFault(f"{where}max_slippage_bps", "slippage_out_of_range", "Allow 1 to 1000 basis points.")
-    yield from _exits(where, one, pool_leverage)
+    yield from _exits(where, one)
 
 
-def _exits(where: str, one: Advanced | Pair, pool_leverage: int) -> Iterator[TermsFault]:
-    highest = max(one.leverage_long or pool_leverage, one.leverage_short or pool_leverage)
+def _exits(where: str, one: Advanced | Pair) -> Iterator[TermsFault]:
     for name, value in (("stop_loss_pct", one.stop_loss_pct), ("trailing_pct", one.trailing_pct)):
         if value is None:
             continue
         if value <= 0:
             words = "A stop lies on the losing side: give the percentage as a number above 0."
             yield TermsFault(f"{where}{name}", "stop_wrong_side", words)
-        elif not LEAST_STOP <= value < 100:
-            yield TermsFault(f"{where}{name}", "stop_out_of_range", f"Stop at {LEAST_STOP} to 99 percent.")
-        elif name == "stop_loss_pct" and value * highest >= 100:
-            words = (
-                f"At {highest}x the exchange closes a position after about {100 // highest} percent: "
-                "stop earlier, or use less leverage."
-            )
-            yield TermsFault(f"{where}{name}", "stop_behind_liquidation", words)
+        elif not LEAST_STOP <= value <= MOST_STOP:
+            words = f"Stop at {LEAST_STOP} to {MOST_STOP} percent."
+            yield TermsFault(f"{where}{name}", "stop_out_of_range", words)
     target = one.take_profit_pct
     if target is not None and target <= 0:
         words = "A target lies on the winning side: give the percentage as a number above 0."
         yield TermsFault(f"{where}take_profit_pct", "target_wrong_side", words)
     elif target is not None and not LEAST_STOP <= target <= 1000:
         yield TermsFault(f"{where}take_profit_pct", "target_out_of_range", f"Take {LEAST_STOP} to 1000 percent.")
+
+
+def _liquidation(
+    where: str, stop: Decimal | None, one: Advanced | Pair, pool_leverage: int, everywhere: Advanced | None = None
+) -> Iterator[TermsFault]:
+    """:param everywhere: what holds where the pair says nothing"""
+    levels = []
+    for name in ("leverage_long", "leverage_short"):
+        own = getattr(one, name)
+        if own is None and everywhere is not None:
+            own = getattr(everywhere, name)
+        levels.append(pool_leverage if own is None else own)
+    highest = max(levels)
+    if stop is not None and 0 < stop <= MOST_STOP and stop * highest >= 100:
+        words = (
+            f"At {highest}x the exchange closes a position after about {100 // highest} percent: "
+            "stop earlier, or use less leverage."
+        )
+        yield TermsFault(f"{where}stop_loss_pct", "stop_behind_liquidation", words)
 
 
 def _room(advanced: Advanced, terms: FixedAmount) -> Iterator[TermsFault]:
@@ -178,7 +192,9 @@ def _equity(advanced: Advanced, terms: FixedAmount) -> Iterator[TermsFault]:
 def _burst(advanced: Advanced) -> Iterator[TermsFault]:
     if (advanced.burst_opens is None) != (advanced.burst_ms is None):
         yield TermsFault("burst_ms", "burst_incomplete", "Give both: how many opens, and within how many milliseconds.")
-    elif not 1 <= (advanced.burst_opens or 1) <= 100 or not 50 <= (advanced.burst_ms or 50) <= 600_000:
+    elif advanced.burst_opens is None or advanced.burst_ms is None:
+        return
+    elif not 1 <= advanced.burst_opens <= 100 or not 50 <= advanced.burst_ms <= 600_000:
         words = "Allow 1 to 100 opens within 50 to 600,000 milliseconds."
         yield TermsFault("burst_ms", "burst_out_of_range", words)
 
@@ -192,23 +208,16 @@ def _pairs(advanced: Advanced, terms: FixedAmount, pool_leverage: int) -> Iterat
         if symbol in advanced.deny or (advanced.allow and symbol not in advanced.allow):
             yield TermsFault("pairs", "pair_not_chosen", f"{symbol} is set but never copied: allow it, or remove it.")
         yield from _sized(where, pair.sizing, pair.value, terms)
-        yield from _levels(where, _filled(pair, advanced), pool_leverage)
+        yield from _levels(where, pair)
+        if pair.stop_loss_pct is not None:
+            yield from _liquidation(where, pair.stop_loss_pct, pair, pool_leverage, advanced)
+        elif pair.leverage_long is not None or pair.leverage_short is not None:
+            # The stop of everywhere, with a leverage of the pair's own.
+            yield from _liquidation(where, advanced.stop_loss_pct, pair, pool_leverage, advanced)
         yield from _cap(f"{where}max_usd", pair.max_usd, terms)
         if pair.sizing == FIXED and pair.value and pair.max_usd is not None and pair.value > pair.max_usd:
             words = f"One copy of {symbol} is larger than the most you allow in it."
             yield TermsFault(f"{where}max_usd", "cap_below_copy", words)
-
-
-def _filled(pair: Pair, advanced: Advanced) -> Pair:
-    """The pair as it works: with the leverage that holds everywhere where it has none of its own."""
-    return Pair(
-        leverage_long=pair.leverage_long or advanced.leverage_long,
-        leverage_short=pair.leverage_short or advanced.leverage_short,
-        stop_loss_pct=pair.stop_loss_pct or (advanced.stop_loss_pct if pair.leverage_long else None),
-        take_profit_pct=pair.take_profit_pct,
-        trailing_pct=pair.trailing_pct,
-        max_slippage_bps=pair.max_slippage_bps,
-    )
 
 
 def _stops_of_risk(advanced: Advanced) -> Iterator[TermsFault]:

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from pools.domain.style import SIZINGS, SLOTS, Advanced, Martingale, Pair
 from trading.domain.fanout import Follower, Lead, Terms
 from trading.domain.market import MarketFacts, Quote, Rules
 
@@ -170,3 +171,55 @@ leads = st.builds(
     at=st.sampled_from([NOON, NOON - timedelta(seconds=2), NOON - timedelta(minutes=1)]),
     test_only=st.sampled_from([False, False, False, True]),
 )
+
+
+# -- styles ----------------------------------------------------------------------------------------------------------
+
+symbols = st.sampled_from(["BTCUSDT", "ETHUSDT", "SOLUSDT"])
+percents = st.none() | amounts("0.1", "99", 4)
+leverages = st.none() | st.integers(1, 20)
+caps = st.none() | amounts("10", "100000", 2)
+
+pairs = st.builds(
+    Pair,
+    sizing=st.none() | st.sampled_from(SIZINGS),
+    value=st.none() | amounts("0.01", "1000", 4),
+    leverage_long=leverages,
+    leverage_short=leverages,
+    max_usd=caps,
+    stop_loss_pct=percents,
+    take_profit_pct=percents,
+    trailing_pct=percents,
+    max_slippage_bps=st.none() | st.integers(1, 1000),
+)
+
+martingales = st.builds(
+    Martingale, multiplier=amounts("1.1", "4", 2), levels=st.integers(1, 8), cap_usd=amounts("10", "100000", 2)
+)
+
+styles = st.builds(
+    Advanced,
+    sizing=st.sampled_from([SLOTS, *SIZINGS]),
+    value=st.none() | amounts("0.01", "1000", 4),
+    reserve_pct=st.just(D(0)) | amounts("0", "50", 2),
+    leverage_long=leverages,
+    leverage_short=leverages,
+    max_positions=st.none() | st.integers(1, 5),
+    max_pair_usd=caps,
+    max_exposure_usd=caps,
+    stop_loss_pct=percents,
+    take_profit_pct=percents,
+    trailing_pct=percents,
+    max_slippage_bps=st.none() | st.integers(1, 1000),
+    signal_ttl_s=st.none() | st.integers(1, 3600),
+    allow=st.just(frozenset()) | st.frozensets(symbols),
+    deny=st.just(frozenset()) | st.frozensets(symbols, max_size=1),
+    burst_opens=st.none() | st.integers(1, 5),
+    burst_ms=st.none() | st.integers(50, 600_000),
+    equity_stop_pct=st.none() | amounts("5", "95", 2),
+    equity_stop_trailing=st.booleans(),
+    keep_open=st.booleans(),
+    martingale=st.none() | martingales,
+    pairs=st.dictionaries(symbols, pairs, max_size=2),
+)
+"""Any style that can be stored, whether it would be taken or not: the plan has to live with it."""

@@ -200,6 +200,7 @@ statuses = st.sampled_from([-1, 0, 200, 201, 302, 400, 403, 418, 429, 500, 503])
 @example(200, b"null")
 @example(400, b"\xff\xfe")
 @example(503, b"<html>Bad gateway</html>")
+@example(302, b'{"code":1}')
 @example(200, orjson.dumps(SPOT | {"executedQty": "1e-999999", "cummulativeQuoteQty": "1e999999"}))
 def test_no_answer_whatever_raises_and_what_is_unknown_is_asked_after(status, body):
     report = read_order(status=status, body=body)

@@ -18,8 +18,13 @@ def keep(cursor: Any, *, schema: str, signal: SignalRow, decision: Decision) -> 
     if exits:
         columns = [arrays.tokens(column) for column in zip(*exits, strict=True)]
         cursor.execute(db.sql(store.SET_EXITS, schema), [*columns, *place])
-    # What an order takes along is carried no longer; what was too small again is carried with what was before.
-    carried = {copy.subscription: ZERO for copy in decision.copies if copy.settles}
+    # What an order takes along is carried no longer; what was too small again is carried with what was before. A close
+    # that waits takes along what is carried when it goes.
+    carried: dict[int, Decimal | None] = {
+        copy.subscription: None if copy.waits and signal.effect == "close" else ZERO
+        for copy in decision.copies
+        if copy.settles
+    }
     carried |= {one.subscription: one.carried for one in decision.denials if one.carried is not None}
     if not carried:
         return
@@ -27,5 +32,6 @@ def keep(cursor: Any, *, schema: str, signal: SignalRow, decision: Decision) -> 
     if signal.effect == "open":
         cursor.execute(db.sql(store.CARRY_OPEN, schema), [*place, *columns])
     else:
-        whole = Decimal(str(signal.fraction)) >= 1
-        cursor.execute(db.sql(store.CARRY_CLOSE, schema), [whole, *columns, *place])
+        # Of what was never bought the lead has closed the same part.
+        fraction = Decimal(str(signal.fraction))
+        cursor.execute(db.sql(store.CARRY_CLOSE, schema), [fraction, fraction, *columns, *place])

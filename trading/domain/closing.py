@@ -26,12 +26,18 @@ def closing_quantity(
         return closing(held, fraction, rules, price, carried)
 
 
+def closing_owed(*, held: Decimal, fraction: Decimal, carried: Decimal) -> Decimal:
+    """What such a close owes when it is too small: it is carried."""
+    with localcontext(prec=DIGITS):
+        return owed(held, fraction, carried)
+
+
 def closing(
     held: Decimal, fraction: Decimal, rules: Rules | None, price: Decimal | None, carried: Decimal = ZERO
 ) -> tuple[Decimal, Refusal | None]:
     """`closing_quantity`, in a context that has the room."""
     whole = abs(held)
-    qty = whole if fraction >= 1 else min(owed(held, fraction) + carried, whole)
+    qty = whole if fraction >= 1 else owed(held, fraction, carried)
     least = EXACT if rules is None else rules.min_qty
     if rules is not None:
         qty = floor_to(qty, rules.step)
@@ -45,6 +51,11 @@ def closing(
     return (min(qty, floor_to(rules.market_max_qty, rules.step)) if rules.market_max_qty else qty), None
 
 
-def owed(held: Decimal, fraction: Decimal) -> Decimal:
-    """The part of a holding that a close of `fraction` is about, before any rounding to a step."""
-    return floor_to(abs(held) * fraction, EXACT)
+def owed(held: Decimal, fraction: Decimal, carried: Decimal) -> Decimal:
+    """What a close of `fraction` is about with all that was carried, before any rounding to a step.
+
+    What is carried should be closed already: the lead's fraction is one of the rest.
+    """
+    whole = abs(held)
+    carried = min(carried, whole)
+    return floor_to((whole - carried) * fraction, EXACT) + carried

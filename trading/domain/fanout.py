@@ -8,7 +8,7 @@ to close, in a quantity the venue takes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal, localcontext
 from typing import NamedTuple
 
@@ -19,25 +19,17 @@ from trading.domain.closing import DIGITS, closing, closing_quantity, owed
 from trading.domain.market import MarketFacts
 from trading.domain.people import Follower, Held, Lead, Terms
 from trading.domain.reasons import Reason, Refusal
-from trading.domain.sides import MAX_PRICE_AGE, Shape, Side
+from trading.domain.sides import MAX_PRICE_AGE, Exits, Shape, Side
 from trading.domain.sizing import NOTHING_OPEN, Book
 
 __all__ = [
-    "MAX_PRICE_AGE", "Book", "Copy", "Decision", "Denied", "Follower", "Held", "Lead", "Shape", "Terms",
+    "MAX_PRICE_AGE", "Book", "Copy", "Decision", "Denied", "Exits", "Follower", "Held", "Lead", "Shape", "Terms",
     "closing_quantity", "decide",
 ]  # fmt: skip
 
 
 Unfit = Mapping[str, Refusal]
 """By account, why nothing can be opened on it at the venue."""
-
-
-class Exits(NamedTuple):
-    """Where a copy ends by itself, in percent of its entry's price."""
-
-    stop_loss_pct: Decimal | None
-    take_profit_pct: Decimal | None
-    trailing_pct: Decimal | None
 
 
 class Copy(NamedTuple):
@@ -133,38 +125,42 @@ class _Pass:
         books: Mapping[int, Book],
     ) -> Decision:
         decision = Decision([], [], {})
+        copies, denials = decision.copies, decision.denials
         lead, opening, today = self.lead, self.lead.effect == "open", self.now.date()
         if opening and lead.overtaken:
-            denials = [Denied(one.subscription, one.user, Reason.OVERTAKEN, {}) for one in followers]
-            return Decision([], denials, {})
+            return Decision([], [Denied(one.subscription, one.user, Reason.OVERTAKEN, {}) for one in followers], {})
+        nets = lead.market == "usdm"
+        # Whether anybody may be refused for what the lead's position or an account is like.
+        entering = lead.since is not None or bool(self.unfit)
+        plain: dict[str, Side] = {}
         for follower in followers:
-            side = self.side(follower.environment, follower.settings)
+            if follower.settings is None:
+                # Nearly everybody goes the plain way.
+                side = plain.get(follower.environment)
+                if side is None:
+                    side = plain[follower.environment] = self.side(follower.environment, None)
+            else:
+                side = self.side(follower.environment, follower.settings)
             outcome: Copy | Denied
-            if (refused := _shut_out(follower, lead)) is not None:
+            if (refused := _shut_out(follower, lead)) is not None or (
+                opening
+                and entering
+                and (refused := entry.refused(lead, follower, held.get(follower.subscription), self.unfit)) is not None
+            ):
                 outcome = Denied(follower.subscription, follower.user, *refused)
             elif opening:
-                subscription = follower.subscription
-                mine = held.get(subscription)
-                if (refused := entry.refused(lead, follower, mine, self.unfit)) is not None:
-                    decision.denials.append(Denied(subscription, follower.user, *refused))
-                    continue
+                number = follower.subscription
+                mine = held.get(number) if nets else None
                 outcome = _opened(
-                    follower,
-                    side,
-                    mine,
-                    open_result.get(subscription, ZERO),
-                    books.get(subscription, NOTHING_OPEN),
-                    today=today,
-                    nets=lead.market == "usdm",
-                    lead=lead,
+                    follower, side, mine, open_result.get(number, ZERO), books.get(number, NOTHING_OPEN), today
                 )
             else:
                 outcome = _closed(follower, side, held.get(follower.subscription), lead)
-            if type(outcome) is Copy:
-                decision.copies.append(outcome)
+            if outcome.__class__ is Copy:
+                copies.append(outcome)
             else:
-                decision.denials.append(outcome)  # type: ignore[arg-type]
-        for environment in dict.fromkeys([*self.markets, *(one.environment for one in decision.copies)]):
+                denials.append(outcome)  # type: ignore[arg-type]
+        for environment in dict.fromkeys([*self.markets, *(one.environment for one in copies)]):
             decision.shapes[environment] = self.side(environment, None).shape
         return decision
 
@@ -191,65 +187,47 @@ def _shut_out(follower: Follower, lead: Lead) -> Refusal | None:
 
 
 def _opened(
-    follower: Follower,
-    side: Side,
-    mine: Held | None,
-    open_result: Decimal | None,
-    book: Book,
-    *,
-    today: object,
-    nets: bool,
-    lead: Lead,
+    follower: Follower, side: Side, mine: Held | None, open_result: Decimal | None, book: Book, today: date
 ) -> Copy | Denied:
-    amount, most, refused = side.amount(follower, open_result, book, today)  # type: ignore[arg-type]
+    """:param mine: on futures, where a pair's positions net"""
+    leverage, waits = side.leverage, False
+    if mine is not None:
+        # At the venue a pair has one leverage: what is open decides over what is added to it.
+        if mine.leverage and (mine.qty or mine.opening):
+            leverage = mine.leverage
+        # The open of a flip goes out behind the close of it: before it, the venue would net the two.
+        waits = mine.closing > 0
+    amount, most, refused = side.amount(follower, open_result, book, today, leverage)
     if refused is not None:
         return Denied(follower.subscription, follower.user, *refused)
-    # At the venue a pair has one leverage: what is open decides over what is added to it.
-    leverage = mine.leverage if nets and mine is not None and (mine.qty or mine.opening) and mine.leverage else None
-    found, refused = side.sized(
-        amount, most, carried=book.carried, leverage=leverage, held=_grows(mine, lead.side) if nets else ZERO
-    )
+    worth: Decimal | None = None
+    if leverage > 1:
+        leverage, worth, refused = side.fitted(amount, leverage, mine)
+        if refused is not None:
+            return Denied(follower.subscription, follower.user, *refused)
+    qty, reserved, refused, carried = side.sized(amount, most, book.carried, leverage, worth)
     if refused is not None:
-        return Denied(follower.subscription, follower.user, *refused, found.carried)
-    # The open of a flip goes out behind the close of it: before it, the venue would net the two.
-    waits = nets and mine is not None and mine.closing > 0
+        return Denied(follower.subscription, follower.user, *refused, carried)
     return Copy(
         follower.subscription,
         follower.user,
         follower.account,
         follower.environment,
-        found.qty,
-        found.reserved,
+        qty,
+        reserved,
         waits,
         side.shape.limit_price,
-        found.leverage,
-        _exits(side.style, lead),
-        bool(book.carried),
+        leverage,
+        side.exits,
+        book.carried > 0,
     )
-
-
-def _grows(held: Held | None, side: str) -> Decimal:
-    """What is held in the direction of an open; what it would turn around is closed before it."""
-    if held is None or not held.qty or (held.qty > 0) != (side == "buy"):
-        return ZERO
-    return abs(held.qty)
-
-
-def _exits(style: Style, lead: Lead) -> Exits | None:
-    """The follower's own exits, else those the signal came with."""
-    stop = style.stop_loss_pct if style.stop_loss_pct is not None else lead.stop_loss_pct
-    take = style.take_profit_pct if style.take_profit_pct is not None else lead.take_profit_pct
-    if stop is None and take is None and style.trailing_pct is None:
-        return None
-    return Exits(stop, take, style.trailing_pct)
 
 
 def _closed(follower: Follower, side: Side, mine: Held | None, lead: Lead) -> Copy | Denied:
     whole = lead.fraction >= 1
     settles = mine is not None and bool(mine.carried or mine.carried_open or (whole and mine.closed_by_owner))
     if mine is None or (not mine.qty and not mine.opening):
-        # When the lead is out, nothing of its position is owed to anybody any more.
-        carried = ZERO if whole and settles else None
+        carried = ZERO if settles else None
         return Denied(follower.subscription, follower.user, Reason.NOTHING_TO_CLOSE, {}, carried)
     price, leverage = side.shape.limit_price, mine.leverage or side.leverage
     who = follower.subscription, follower.user, follower.account, follower.environment
@@ -258,5 +236,9 @@ def _closed(follower: Follower, side: Side, mine: Held | None, lead: Lead) -> Co
     qty, refused = closing(mine.qty, lead.fraction, side.rules, side.size_price, mine.carried)
     if refused is None:
         return Copy(*who, qty, ZERO, False, price, leverage, None, settles)
-    carried = None if whole else owed(mine.qty, lead.fraction) + mine.carried
+    if whole:
+        # The lead is out: nothing of its position is owed to anybody any more.
+        carried = ZERO if settles else None
+    else:
+        carried = owed(mine.qty, lead.fraction, mine.carried)
     return Denied(follower.subscription, follower.user, *refused, carried)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
+from typing import NamedTuple
 
 from obscura.core.money import BPS, ZERO, ceil_to, floor_to, plain
 from pools.types import PLAIN_STYLE, Style
@@ -12,7 +13,7 @@ from trading.domain import sizing
 from trading.domain.brackets import fitted
 from trading.domain.closing import EXACT
 from trading.domain.market import MarketFacts, Rules
-from trading.domain.people import Follower, Lead, Terms
+from trading.domain.people import Follower, Held, Lead, Terms
 from trading.domain.reasons import Reason, Refusal
 from trading.domain.sizing import Book, Scale
 
@@ -31,13 +32,12 @@ class Shape:
     reduce_only: bool
 
 
-class Open:
-    """An open that fits: how much, what to hold for it, its leverage; or what was too little, to be carried."""
+class Exits(NamedTuple):
+    """Where a copy ends by itself, in percent of its entry's price."""
 
-    __slots__ = ("carried", "leverage", "qty", "reserved")
-
-    def __init__(self, qty: Decimal, reserved: Decimal, leverage: int, carried: Decimal = ZERO) -> None:
-        self.qty, self.reserved, self.leverage, self.carried = qty, reserved, leverage, carried
+    stop_loss_pct: Decimal | None
+    take_profit_pct: Decimal | None
+    trailing_pct: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,26 @@ class Side:
 
     :param size_price: the highest price at which a unit of an open may fill: budgets are cut by it, so that no fill
         exceeds them
+    :param least_price: the price that the venue's minimum goes by
+    :param most_qty: the largest quantity the venue takes at once; None where it names none
+    :param plain: the style is the plain way
+    :param exits: of a copy that opens
     """
 
     terms: Terms
     style: Style
+    plain: bool
     rules: Rules | None
+    side: str
     size_price: Decimal | None
+    least_price: Decimal | None
+    most_qty: Decimal | None
     slot: Decimal
     leverage: int
     shape: Shape
     denied: Refusal | None
     scale: Scale | None
+    exits: Exits | None
 
     @classmethod
     def of(
@@ -98,13 +107,31 @@ class Side:
                 denied = Reason.STYLE_UNREADABLE, {}
         scale = None
         if lead.effect == "open" and denied is None and size_price is not None:
-            scale = _scale(lead, style, slot, size_price, leverage, facts)
-        return cls(terms, style, rules, size_price, slot, leverage, shape, denied, scale)
+            scale = _scale(lead, style, slot, size_price, facts)
+        return cls(
+            terms=terms,
+            style=style,
+            plain=style is PLAIN_STYLE,
+            rules=rules,
+            side=lead.side,
+            size_price=size_price,
+            least_price=size_price if limit is None or size_price is None else min(size_price, limit),
+            most_qty=floor_to(rules.max_qty, rules.step) if rules is not None and rules.max_qty else None,
+            slot=slot,
+            leverage=leverage,
+            shape=shape,
+            denied=denied,
+            scale=scale,
+            exits=_exits(style, lead) if lead.effect == "open" else None,
+        )
 
     def amount(
-        self, follower: Follower, open_result: Decimal | None, book: Book, today: date
+        self, follower: Follower, open_result: Decimal | None, book: Book, today: date, leverage: int
     ) -> tuple[Decimal, Decimal, Refusal | None]:
-        """What an open costs this follower, in USD of its own money (margin, on futures); and the most it may cost."""
+        """What an open costs this follower, in USD of its own money (margin, on futures); and the most it may cost.
+
+        :param leverage: what the copy will have
+        """
         if follower.status != "active":
             return ZERO, ZERO, (Reason.SUBSCRIPTION_PAUSED, {})
         if self.denied is not None:
@@ -114,11 +141,18 @@ class Side:
         if open_result is None:
             return ZERO, ZERO, (Reason.RESULT_UNKNOWN, {})
         result = follower.realised + open_result
-        refused = _over(follower, self.style, result, open_result, today)
-        if refused is not None:
+        if -result >= follower.max_loss:
+            return ZERO, ZERO, (Reason.LOSS_LIMIT, {"limit": plain(follower.max_loss)})
+        if follower.profit_target is not None and result >= follower.profit_target:
+            return ZERO, ZERO, (Reason.PROFIT_TARGET, {"limit": plain(follower.profit_target)})
+        if follower.daily_loss_limit is not None:
+            # An open loss counts as today's: when it began is not known, and not knowing counts against an open.
+            lost = -((follower.day_realised if follower.day == today else ZERO) + min(open_result, ZERO))
+            if lost >= follower.daily_loss_limit:
+                return ZERO, ZERO, (Reason.DAILY_LOSS, {"limit": plain(follower.daily_loss_limit)})
+        if not self.plain and (refused := _equity_stop(follower, self.style, result)) is not None:
             return ZERO, ZERO, refused
-        used = follower.exposure + follower.reserved
-        room = follower.total_investment - used
+        room = follower.total_investment - follower.exposure - follower.reserved
         if self.style.reserve:
             room -= follower.total_investment * self.style.reserve
         if room <= 0:
@@ -126,8 +160,14 @@ class Side:
         most = min(room, follower.max_loss + min(result, ZERO))
         if self.terms.max_copy_usd is not None:
             most = min(most, self.terms.max_copy_usd)
-        if self.style is PLAIN_STYLE:
+        if self.plain:
             return min(follower.total_investment * self.slot, most), most, None
+        return self._styled(follower, book, result, most, leverage)
+
+    def _styled(
+        self, follower: Follower, book: Book, result: Decimal, most: Decimal, leverage: int
+    ) -> tuple[Decimal, Decimal, Refusal | None]:
+        used = follower.exposure + follower.reserved
         left, refused = sizing.limited(style=self.style, book=book, used=used)
         if refused is not None:
             return ZERO, ZERO, refused
@@ -140,75 +180,74 @@ class Side:
             investment=follower.total_investment,
             equity=max(follower.total_investment + result, ZERO),
             losses=follower.loss_streak,
+            leverage=leverage,
         )
         return min(amount, most), most, refused
 
+    def fitted(self, amount: Decimal, leverage: int, mine: Held | None) -> tuple[int, Decimal | None, Refusal | None]:
+        """The leverage that the venue's brackets leave for an open of `amount`, and the most it may be worth."""
+        rules, price = self.rules, self.size_price
+        assert rules is not None and price is not None  # `denied` has seen to it
+        held = ZERO
+        if mine is not None and (mine.qty > 0) == (self.side == "buy"):
+            held = abs(mine.qty)  # in the same direction; what it would turn around is closed before it
+        found, refused = fitted(rules.brackets, wanted=leverage, margin=amount, held=held * price)
+        return *found, refused
+
     def sized(
-        self,
-        amount: Decimal,
-        most: Decimal,
-        *,
-        carried: Decimal = ZERO,
-        leverage: int | None = None,
-        held: Decimal = ZERO,
-    ) -> tuple[Open, Refusal | None]:
-        """The quantity that `amount` buys and what to reserve for it; rounded once, down, at the venue's step.
+        self, amount: Decimal, most: Decimal, carried: Decimal, leverage: int, worth: Decimal | None = None
+    ) -> tuple[Decimal, Decimal, Refusal | None, Decimal | None]:
+        """The quantity that `amount` buys, what to reserve for it, or why not and what is carried then.
+
+        Rounded once, down, at the venue's step.
 
         :param most: USD that may be used with what was carried
         :param carried: base asset that earlier opens were too small for
-        :param leverage: of the position that is open already, where there is one
-        :param held: what the copy holds in that direction already, without sign
+        :param worth: the most it may be worth by the venue's brackets; None where nothing bounds it
         """
         rules, price = self.rules, self.size_price
-        assert rules is not None and price is not None  # `denied` has seen to it
-        (factor, worth), refused = fitted(
-            rules.brackets, wanted=leverage or self.leverage, margin=amount, held=held * price
-        )
-        if refused is not None:
-            return Open(ZERO, ZERO, factor), refused
-        whole = amount * factor / price
+        assert rules is not None and price is not None and self.least_price is not None  # `denied` has seen to it
+        whole = amount * leverage / price
         if carried:
-            whole = min(whole + carried, most * factor / price)
+            whole = min(whole + carried, most * leverage / price)
         if worth is not None:
             whole = min(whole, worth / price)
         qty = floor_to(whole, rules.step)
-        if rules.max_qty:
-            qty = min(qty, floor_to(rules.max_qty, rules.step))
+        if self.most_qty is not None and qty > self.most_qty:
+            qty = self.most_qty
         if qty <= 0 or qty < rules.min_qty:
-            return Open(ZERO, ZERO, factor, whole), (Reason.BELOW_MIN_QTY, {"minimum": plain(rules.min_qty)})
-        worth = qty * min(price, self.shape.limit_price or price)
-        if worth < rules.min_notional:
-            return Open(ZERO, ZERO, factor, whole), (Reason.BELOW_MIN_NOTIONAL, {"minimum": plain(rules.min_notional)})
-        return Open(qty, (qty * price / factor).quantize(EXACT, ROUND_DOWN), factor), None
+            return ZERO, ZERO, (Reason.BELOW_MIN_QTY, {"minimum": plain(rules.min_qty)}), floor_to(whole, EXACT)
+        if qty * self.least_price < rules.min_notional:
+            minimum = {"minimum": plain(rules.min_notional)}
+            return ZERO, ZERO, (Reason.BELOW_MIN_NOTIONAL, minimum), floor_to(whole, EXACT)
+        return qty, (qty * price / leverage).quantize(EXACT, ROUND_DOWN), None, None
 
 
-def _over(follower: Follower, style: Style, result: Decimal, open_result: Decimal, today: date) -> Refusal | None:
-    """Which limit on losses or gains is reached, if one is."""
-    if -result >= follower.max_loss:
-        return Reason.LOSS_LIMIT, {"limit": plain(follower.max_loss)}
-    if follower.profit_target is not None and result >= follower.profit_target:
-        return Reason.PROFIT_TARGET, {"limit": plain(follower.profit_target)}
-    if follower.daily_loss_limit is not None:
-        # An open loss counts as today's: when it began is not known, and not knowing counts against an open.
-        lost = -((follower.day_realised if follower.day == today else ZERO) + min(open_result, ZERO))
-        if lost >= follower.daily_loss_limit:
-            return Reason.DAILY_LOSS, {"limit": plain(follower.daily_loss_limit)}
-    if style.equity_stop_pct is not None:
-        limit = follower.total_investment * style.equity_stop_pct / 100
-        highest = max(follower.peak, ZERO) if style.equity_stop_trailing else ZERO
-        if highest - result >= limit:
-            return Reason.EQUITY_STOP, {"limit": plain(limit)}
-    return None
+def _exits(style: Style, lead: Lead) -> Exits | None:
+    """The follower's own exits, else those the signal came with."""
+    stop = style.stop_loss_pct if style.stop_loss_pct is not None else lead.stop_loss_pct
+    take = style.take_profit_pct if style.take_profit_pct is not None else lead.take_profit_pct
+    if stop is None and take is None and style.trailing_pct is None:
+        return None
+    return Exits(stop, take, style.trailing_pct)
 
 
-def _scale(lead: Lead, style: Style, slot: Decimal, price: Decimal, leverage: int, facts: MarketFacts) -> Scale:
+def _equity_stop(follower: Follower, style: Style, result: Decimal) -> Refusal | None:
+    if style.equity_stop_pct is None:
+        return None
+    limit = follower.total_investment * style.equity_stop_pct / 100
+    highest = max(follower.peak, ZERO) if style.equity_stop_trailing else ZERO
+    return (Reason.EQUITY_STOP, {"limit": plain(limit)}) if highest - result >= limit else None
+
+
+def _scale(lead: Lead, style: Style, slot: Decimal, price: Decimal, facts: MarketFacts) -> Scale:
     worth = lead.qty * price
     share: Decimal | None = None
     if lead.equity is not None and lead.equity > 0:
         leads = 1 if lead.market != "usdm" else lead.leverage
         share = None if not leads else worth / leads / lead.equity
     stop = style.stop_loss_pct if style.stop_loss_pct is not None else lead.stop_loss_pct
-    return Scale(slot, price, leverage, worth, share, None if stop is None else stop / 100, facts.daily_move)
+    return Scale(slot, worth, share, None if stop is None else stop / 100, facts.daily_move)
 
 
 def _on_tick(price: Decimal, side: str, rules: Rules) -> Decimal:
@@ -233,7 +272,9 @@ def _closed_door(
         return Reason.HALTED, {}
     if not terms.active:
         return Reason.POOL_PAUSED, {}
-    longest = terms.signal_ttl if style.signal_ttl_s is None else timedelta(seconds=style.signal_ttl_s)
+    longest = terms.signal_ttl
+    if style.signal_ttl_s is not None:
+        longest = min(longest, timedelta(seconds=style.signal_ttl_s))
     if now - lead.at > longest:
         return Reason.STALE_SIGNAL, {"age_s": str(int((now - lead.at).total_seconds()))}
     if facts.rules is None:

@@ -36,16 +36,13 @@ class Scale(NamedTuple):
     """What a size is measured by: facts of the signal and its market, the same for every follower of one style.
 
     :param slot: the part of the investment a copy of this lead may use
-    :param price: the highest price a unit may cost
-    :param lead_worth: the lead's quantity at that price
+    :param lead_worth: the lead's quantity at the highest price a unit may cost
     :param lead_share: the lead's margin over its equity; None where either is not known
     :param stop: the distance of the stop, as a part of the price; None without a stop
     :param daily_move: how far the price moves on a usual day, as a part of it; None where that is not known
     """
 
     slot: Decimal
-    price: Decimal
-    leverage: int
     lead_worth: Decimal
     lead_share: Decimal | None
     stop: Decimal | None
@@ -53,27 +50,32 @@ class Scale(NamedTuple):
 
 
 def asked(
-    *, style: Style, scale: Scale, investment: Decimal, equity: Decimal, losses: int
+    *, style: Style, scale: Scale, investment: Decimal, equity: Decimal, losses: int, leverage: int
 ) -> tuple[Decimal, Refusal | None]:
     """What the style asks for, before any limit.
 
+    A ratio, a risk and a daily move ask for a position of some worth; its margin goes by the leverage it will have.
+
     :param equity: the investment with every result so far, open copies included
     :param losses: copies lost one after another, for a martingale
+    :param leverage: what the copy will have: that of what is open already, else the style's
     """
-    amount, refused = _by_mode(style, scale, investment, equity)
+    amount, refused = _by_mode(style, scale, investment, equity, leverage)
     if refused is None and style.martingale is not None and losses:
         amount *= style.martingale.multiplier ** min(losses, style.martingale.levels)
     return amount, refused
 
 
-def _by_mode(style: Style, scale: Scale, investment: Decimal, equity: Decimal) -> tuple[Decimal, Refusal | None]:
+def _by_mode(
+    style: Style, scale: Scale, investment: Decimal, equity: Decimal, leverage: int
+) -> tuple[Decimal, Refusal | None]:
     value = style.value or ZERO
     if style.sizing == SLOTS:
         return investment * scale.slot, None
     if style.sizing == FIXED:
         return value, None
     if style.sizing == RATIO:
-        return scale.lead_worth * value / scale.leverage, None
+        return scale.lead_worth * value / leverage, None
     if style.sizing == SMART:
         if scale.lead_share is None:
             return ZERO, (Reason.LEAD_EQUITY_UNKNOWN, {})
@@ -81,10 +83,10 @@ def _by_mode(style: Style, scale: Scale, investment: Decimal, equity: Decimal) -
     if style.sizing == RISK:
         if not scale.stop:
             return ZERO, (Reason.NO_STOP, {})
-        return equity * value / 100 / scale.stop / scale.leverage, None
+        return equity * value / 100 / scale.stop / leverage, None
     if not scale.daily_move:
         return ZERO, (Reason.NO_VOLATILITY, {})
-    return equity * value / 100 / scale.daily_move / scale.leverage, None
+    return equity * value / 100 / scale.daily_move / leverage, None
 
 
 def limited(*, style: Style, book: Book, used: Decimal) -> tuple[Decimal | None, Refusal | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -13,9 +13,10 @@ from obscura.core.errors import Unavailable
 from obscura.core.money import ZERO
 from pools import followers
 from proofs.domain.receipts import Leaves
-from trading.domain.fanout import closing_quantity
+from trading.domain.closing import closing_owed, closing_quantity
 from trading.domain.order_state import Status
-from trading.execution import db, results, store
+from trading.domain.reasons import Reason, Refusal, in_words
+from trading.execution import arrays, db, results, store
 from trading.execution.results import Told
 from trading.execution.store import Claimed, SignalRow
 from trading.execution.submit import Flight, place
@@ -109,10 +110,14 @@ def claim_waiting(*, schema: str, signal: SignalRow, first: int, last: int) -> l
         waiting = cursor.execute(db.sql(store.WAITING, schema), params).fetchall()
         if not waiting:
             return []
-        found = _quantities(signal, waiting) if signal.effect == "close" else [(row, row[4]) for row in waiting]
+        if signal.effect == "close":
+            found = _closes(signal, waiting)
+            _carry(cursor, schema, signal, found)
+        else:
+            found = [_Sized(row, row[4], None, None) for row in waiting]
         leaves = order_leaves(schema, signal)
-        sized = [(row[0], qty, leaves.leaf(row[2], row[1], qty)) for row, qty in found if qty]
-        nothing = [Told(row[0], None, _nothing_left(signal)) for row, qty in found if not qty]
+        sized = [(one.row[0], one.qty, leaves.leaf(one.row[2], one.row[1], one.qty)) for one in found if one.qty]
+        nothing = [Told(one.row[0], None, _missed(one.refused)) for one in found if not one.qty]
         if sized:
             order_ids, quantities, hashes = (list(column) for column in zip(*sized, strict=True))
             claimed = [
@@ -126,23 +131,53 @@ def claim_waiting(*, schema: str, signal: SignalRow, first: int, last: int) -> l
     return claimed
 
 
-def _quantities(signal: SignalRow, waiting: Sequence[Any]) -> list[tuple[Any, Decimal]]:
-    # The venue's rules of the paper and the live venue are the same exchange's; the live ones are asked first.
+class _Sized(NamedTuple):
+    """What waited (a row of WAITING) with what became of it; `carried` as in fanout.Denied."""
+
+    row: Any
+    qty: Decimal
+    refused: Refusal | None
+    carried: Decimal | None
+
+
+def _closes(signal: SignalRow, waiting: Sequence[Any]) -> list[_Sized]:
+    """Waiting closes by what is really held now, with what earlier closes were too small for."""
     where = {"exchange": signal.exchange, "market": signal.market, "symbol": signal.symbol}
-    rules = cache.rules(environment="live", **where) or cache.rules(environment="paper", **where)
-    return [
-        (
-            row,
-            closing_quantity(held=row[3], fraction=Decimal(str(signal.fraction)), rules=rules, price=None)[0],
-        )
-        for row in waiting
-    ]
+    # The venue's rules of the paper and the live venue are the same exchange's; the live ones are asked first.
+    environment = "live"
+    rules = cache.rules(environment=environment, **where)
+    if rules is None:
+        environment = "paper"
+        rules = cache.rules(environment=environment, **where)
+    quote = cache.quote(environment=environment, **where)
+    price = None if quote is None else quote.ask if signal.side == "buy" else quote.bid
+    fraction = Decimal(str(signal.fraction))
+    found = []
+    for row in waiting:
+        held, carried = row[3], row[5]
+        qty, refused = closing_quantity(held=held, fraction=fraction, rules=rules, price=price, carried=carried)
+        left = ZERO if carried else None
+        if held and refused is not None and fraction < 1:
+            left = closing_owed(held=held, fraction=fraction, carried=carried)
+        found.append(_Sized(row, qty, refused if held else None, left))
+    return found
 
 
-def _nothing_left(signal: SignalRow) -> Report:
-    return Report(
-        Status.MISSED, "", ZERO, None, ZERO, "nothing_to_close", "Nothing of it was open in your copy", None, ()
-    )
+def _carry(cursor: Any, schema: str, signal: SignalRow, found: Sequence[_Sized]) -> None:
+    """Write what is carried on and what is carried no longer. What was never bought was seen to by the plan."""
+    carried = {one.row[1]: one.carried for one in found if one.carried is not None}
+    if carried:
+        place = [signal.trader_id, signal.market, signal.symbol, signal.position_side]
+        columns = [arrays.tokens(carried), arrays.tokens(carried.values())]
+        cursor.execute(db.sql(store.CARRY_CLOSE, schema), [0, 0, *columns, *place])
+
+
+def _missed(refused: Refusal | None) -> Report:
+    if refused is None:
+        reason, words = Reason.NOTHING_TO_CLOSE, "Nothing of it was open in your copy"
+    else:
+        reason, words = refused[0], in_words(*refused)
+    return Report(Status.MISSED, "", ZERO, None, ZERO, reason.value, words, None, ())
 
 
 def order_leaves(schema: str, signal: SignalRow) -> Leaves:

@@ -133,8 +133,9 @@ CARRY_OPEN = """insert into {s}.trading_holding as h (subscription_id, trader_id
  from unnest(%s::bigint[], %s::numeric[]) u(sub, carried)
  on conflict on constraint one_holding do update set carry_open = excluded.carry_open"""
 
-CARRY_CLOSE = """update {s}.trading_holding h set carry_close = u.carried, carry_open = 0,
-   closed_by_owner = h.closed_by_owner and not %s
+CARRY_CLOSE = """update {s}.trading_holding h set carry_close = coalesce(u.carried, h.carry_close),
+   carry_open = trunc(h.carry_open * greatest(1 - %s::numeric, 0), 18),
+   closed_by_owner = h.closed_by_owner and %s::numeric < 1
  from unnest(%s::bigint[], %s::numeric[]) u(sub, carried)
  where h.subscription_id = u.sub and h.trader_id = %s and h.market = %s and h.symbol = %s and h.side = %s"""
 
@@ -150,7 +151,7 @@ CLAIM_RANGE = (
     + CLAIMED
 )
 
-WAITING = f"""select o.id, o.subscription_id, o.client_id, h.qty, o.qty from {{s}}.trading_order o
+WAITING = f"""select o.id, o.subscription_id, o.client_id, h.qty, o.qty, h.carry_close from {{s}}.trading_order o
  join {{s}}.trading_holding h on h.subscription_id = o.subscription_id and h.trader_id = o.trader_id
    and h.market = o.market and h.symbol = o.symbol and h.side = %s
  where o.signal_id = %s and o.subscription_id between %s and %s and o.status = {Status.PLANNED:d} and o.waits

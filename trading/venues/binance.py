@@ -246,7 +246,8 @@ def _refused(status: int, answer: dict[str, Any]) -> Report:
     if code == UNKNOWN_ORDER:
         return Report(None, "", ZERO, None, ZERO, str(code), message, None, ())
     duplicate = code == _DUPLICATE_USDM or (code == -2010 and "uplicate" in message)
-    if status >= 500 or status in (418, 429) or code in _ASK or not code or duplicate:
+    # A redirection is no refusal: who answered it did not read the order.
+    if not 400 <= status < 500 or status in (418, 429) or code in _ASK or not code or duplicate:
         return _ask(str(code or status), "The exchange could not take the order at that moment")
     words = _WORDS.get(code, "The exchange refused the order")
     if code in (-2010, -1013) and message:
