@@ -40,7 +40,7 @@ def test_an_order_on_usdm_counts_for_the_account_and_weighs_nothing(open_venue: 
     assert (spot["x-mbx-used-weight-1m"], spot["x-mbx-order-count-1d"]) == ("1", "1")
     assert (usdm["x-mbx-used-weight-1m"], usdm["x-mbx-order-count-1m"]) == ("0", "1")
     limits = venue.control("GET", "/limits")
-    assert limits["spot"]["addresses"] == {"127.0.0.1": {"used": 1, "refused": 0, "banned": False}}
+    assert limits["spot"]["addresses"] == {"127.0.0.1": {"used": 1, "requests": 1, "refused": 0, "banned": False}}
 
 
 def test_the_trades_of_one_order_weigh_less_than_all_of_a_symbol(open_venue: Callable[..., Venue]) -> None:

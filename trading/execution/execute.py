@@ -13,6 +13,7 @@ from obscura.core.errors import Unavailable
 from obscura.core.money import ZERO
 from pools import followers
 from proofs.domain.receipts import Leaves
+from trading.domain import waiting
 from trading.domain.fanout import closing_quantity
 from trading.domain.order_state import Status
 from trading.execution import db, results, store
@@ -60,12 +61,15 @@ def execute(
     ]
     if signal.effect == "close" or signal.market == "usdm":
         rows += claim_waiting(schema=schema, signal=signal, first=first, last=last)
+    sent = 0
     if rows:
-        fly(place(schema=schema, signal=signal, rows=rows))
+        flight = place(schema=schema, signal=signal, rows=rows)
+        sent = flight.sent
+        fly(flight)
     left = session.execute(db.sql(store.STILL_WAITING, schema), ids).fetchone()
     if left and left[0]:
         raise NotSettled
-    return len(rows)
+    return sent
 
 
 def lapsed(schema: str, signal: SignalRow) -> bool:
@@ -81,20 +85,23 @@ def _miss(schema: str, signal: SignalRow, ids: list[int]) -> None:
         db.session()
         .execute(
             db.sql(
-                "select id from {s}.trading_order where signal_id = %s and subscription_id between %s and %s"
-                f" and status = {Status.PLANNED:d}",
+                "select id, error_code from {s}.trading_order where signal_id = %s"
+                f" and subscription_id between %s and %s and status = {Status.PLANNED:d}",
                 schema,
             ),
             ids,
         )
         .fetchall()
     )
-    report = Report(
-        Status.MISSED, "", ZERO, None, ZERO, "stale_signal", "The lead's trade was already too old", None, ()
-    )
     for start in range(0, len(found), STATED):
-        told = [Told(row[0], None, report) for row in found[start : start + STATED]]
+        told = [Told(row[0], None, _missed(row[1])) for row in found[start : start + STATED]]
         results.write(schema=schema, signal=signal, told=told)
+
+
+def _missed(code: str) -> Report:
+    """With what it had waited for, where that is known."""
+    code, words = waiting.missed(code)
+    return Report(Status.MISSED, "", ZERO, None, ZERO, code, words, None, ())
 
 
 def claim_waiting(*, schema: str, signal: SignalRow, first: int, last: int) -> list[Claimed]:
@@ -105,10 +112,10 @@ def claim_waiting(*, schema: str, signal: SignalRow, first: int, last: int) -> l
     with session.transaction():
         cursor = session.cursor()
         params = [signal.position_side, signal.id, first, last]
-        waiting = cursor.execute(db.sql(store.WAITING, schema), params).fetchall()
-        if not waiting:
+        rows = cursor.execute(db.sql(store.WAITING, schema), params).fetchall()
+        if not rows:
             return []
-        found = _quantities(signal, waiting) if signal.effect == "close" else [(row, row[4]) for row in waiting]
+        found = _quantities(signal, rows) if signal.effect == "close" else [(row, row[4]) for row in rows]
         leaves = order_leaves(schema, signal)
         sized = [(row[0], qty, leaves.leaf(row[2], row[1], qty)) for row, qty in found if qty]
         nothing = [Told(row[0], None, _nothing_left(signal)) for row, qty in found if not qty]

@@ -37,10 +37,11 @@ class Window:
 class Address:
     """What one address used, was warned about, and whether it is banned."""
 
-    __slots__ = ("weight", "warned", "banned_until", "bans", "refused")
+    __slots__ = ("weight", "warned", "banned_until", "bans", "requests", "refused")
 
     def __init__(self) -> None:
-        self.weight, self.warned, self.banned_until, self.bans, self.refused = Window(), Window(), 0.0, 0, 0
+        self.weight, self.warned, self.banned_until, self.bans = Window(), Window(), 0.0, 0
+        self.requests = self.refused = 0
 
 
 class Limits:
@@ -66,6 +67,7 @@ class Limits:
         one = self.addresses.get(address)
         if one is None:
             one = self.addresses[address] = Address()
+        one.requests += 1
         if now < one.banned_until:
             one.refused += 1
             raise self._banned(one, now)
@@ -111,14 +113,19 @@ class Limits:
         return [weight, *(_rule("ORDERS", name, limit) for name, limit in self.order_limits.items())]
 
     def told(self) -> dict[str, object]:
-        """For the control port: the figures, and what each address used of them in this minute."""
+        """For the control port: the figures, and what each address used of them in this minute, and asked ever."""
         now = time.time()
         return {
             "enforced": self.enforced,
             "weight": self.weight_a_minute,
             "orders": self.order_limits,
             "addresses": {
-                name: {"used": one.weight.add(0, now, 60), "refused": one.refused, "banned": now < one.banned_until}
+                name: {
+                    "used": one.weight.add(0, now, 60),
+                    "requests": one.requests,
+                    "refused": one.refused,
+                    "banned": now < one.banned_until,
+                }
                 for name, one in self.addresses.items()
             },
         }
