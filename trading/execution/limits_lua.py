@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# A hash of few and short fields is kept as a list, in which each of a chunk's accounts would be searched from the start:
-# five times the cost of an order. One long value makes it a table at once.
+# A hash of few and short fields is kept as a list, in which each of a chunk's accounts would be searched from the
+# start: five times the cost of an order. One long value makes it a table at once.
 _TABLE = "'table', string.rep('-', 80)"
 
 # KEYS: breaker, pause, weight, index, then one for each window of orders.
