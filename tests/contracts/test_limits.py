@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from trading.venues.paper.limits import Limits
 from trading.venues.paper.refusals import Refused
 from trading.venues.paper.symbols import SPOT, USDM
+from trading.venues.session import Sessions
 
 from .support import Venue
 
@@ -76,3 +78,20 @@ def test_an_account_may_send_so_many_orders_in_each_interval(monkeypatch: pytest
 
     assert (refused.value.code, refused.value.headers) == (-1015, "Retry-After: 7\r\n")
     assert usdm.order(2) == {"10s": 1, "1m": 1}
+
+
+def test_streams_and_questions_come_from_the_first_of_our_addresses(
+    open_venue: Callable[..., Venue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venue = open_venue("--rate-limits", "off")
+    monkeypatch.setenv("OBSCURA_EGRESS_ADDRESSES", "127.0.0.2, 127.0.0.3")
+
+    async def ask() -> int:
+        sessions = Sessions(paper=venue.tls, authority=venue.authority)
+        async with sessions.http("paper").get("https://api.binance.com/api/v3/ping") as answer:
+            status = answer.status
+        await sessions.close()
+        return status
+
+    assert asyncio.run(ask()) == 200
+    assert list(venue.control("GET", "/limits")["spot"]["addresses"]) == ["127.0.0.2"]
