@@ -31,8 +31,8 @@ class ExchangeAccountAdmin(ModelAdmin):  # type: ignore[misc]
     search_fields = ("label", "owner__email", "id")
     list_select_related = ("owner",)
     fields = (
-        "id", "owner", "label", "exchange", "environment", "status", "reason", "hint", "permissions", "checked_at",
-        "created_at",
+        "id", "owner", "label", "exchange", "environment", "status", "reason", "hint", "permissions",
+        "egress_address", "checked_at", "created_at",
     )  # fmt: skip
     readonly_fields = fields
     list_fullwidth = True

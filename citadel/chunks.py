@@ -30,6 +30,7 @@ class Chunk(NamedTuple):
     :param not_after_ms: Unix milliseconds after which nothing of it is sent any more
     :param timeout_ms: milliseconds the venue has for each answer, from sending
     :param urgent: where orders wait for a connection, these go before all that are not urgent
+    :param address: the address of ours that they leave from; empty: the first there is
     """
 
     venue: str
@@ -42,6 +43,7 @@ class Chunk(NamedTuple):
     not_after_ms: int
     timeout_ms: int
     urgent: bool = False
+    address: str = ""
 
 
 class Result(NamedTuple):
@@ -106,6 +108,7 @@ class ChunkSender:
                     "market": chunk.market, "env": chunk.env, "method": chunk.method, "path": chunk.path,
                     "head": chunk.head, "rows": chunk.rows, "not_after_ms": chunk.not_after_ms,
                     "timeout_ms": chunk.timeout_ms, "urgent": chunk.urgent,
+                    "address": chunk.address,
                 }
             )  # fmt: skip
         except FrameTooLarge:
@@ -128,9 +131,9 @@ class ChunkSender:
             refused += [(account, code) for account, code in answer["refused"]]
         return refused
 
-    async def warm(self, *, venue: str, market: str, env: str, connections: int) -> int:
+    async def warm(self, *, venue: str, market: str, env: str, connections: int, address: str = "") -> int:
         """Have the egress open connections ahead of the first order. Returns how many are open."""
-        answer = await self._ask(self._egress_link, "warm", route=[venue, market, env], n=connections)
+        answer = await self._ask(self._egress_link, "warm", route=[venue, market, env, address], n=connections)
         return int(answer["open"])
 
     async def egress_stats(self) -> Message:

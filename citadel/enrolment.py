@@ -7,7 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from citadel import reads
+from citadel import addresses, reads
 from citadel.client import SignerClient, SignerRefused
 from citadel.domain import permissions
 from citadel.domain.permissions import Finding, Verdict
@@ -69,6 +69,7 @@ def ask_venue(account: ExchangeAccount) -> Verdict:
         envelopes=Credential.objects.get(account=account).envelopes,
         environment=account.environment,
         paths=(_ACCOUNT, _RESTRICTIONS),
+        address=addresses.in_use(account.egress_address),
     )
     return permissions.of_binance(answers[0], answers[1] if len(answers) > 1 else None)
 

@@ -32,6 +32,13 @@ class ExchangeAccount(models.Model):
     permissions = models.JSONField(default=dict, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
+    egress_address = models.CharField(
+        max_length=45,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The address of ours that its requests leave from; empty: the first.",
+    )
 
     class Meta:
         constraints = [

@@ -16,10 +16,17 @@ TIMEOUT_MS = 5_000
 
 
 def ask(
-    *, tenant_id: int, account: bytes, envelopes: Mapping[str, str], environment: str, paths: Sequence[str]
+    *,
+    tenant_id: int,
+    account: bytes,
+    envelopes: Mapping[str, str],
+    environment: str,
+    paths: Sequence[str],
+    address: str = "",
 ) -> list[Answer]:
     """Put signed GETs to Binance (spot) one after the other, until one is not answered with 200.
 
+    :param address: where they leave from; a key may be good from there alone
     :returns: an answer for each path that was asked, in order
     :raises citadel.client.SignerRefused: the envelopes do not open for this account
     :raises citadel.client.SignerUnavailable: the signer does not answer
@@ -31,15 +38,16 @@ def ask(
         signer.close()
     if refused:
         return [Answer(0, refused[0][1].encode())]
-    return asyncio.run(_ask(account=account, environment=environment, paths=paths))
+    return asyncio.run(_ask(account=account, environment=environment, paths=paths, address=address))
 
 
-async def _ask(*, account: bytes, environment: str, paths: Sequence[str]) -> list[Answer]:
+async def _ask(*, account: bytes, environment: str, paths: Sequence[str], address: str) -> list[Answer]:
     sender = ChunkSender(run_dir=settings.RUN_DIR)
     answers: list[Answer] = []
     try:
         for path in paths:
-            [result] = await sender.send(_question(account=account, environment=environment, path=path))
+            question = _question(account=account, environment=environment, path=path)
+            [result] = await sender.send(question._replace(address=address))
             answers.append(Answer(result.status, result.body))
             if result.status != 200:
                 break

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.views.decorators.debug import sensitive_variables
 
-from citadel import enrolment
+from citadel import addresses, enrolment
 from citadel.domain import exchanges
 from citadel.domain.permissions import Finding
 from citadel.enrolment import VenueAway, enrol, forget
@@ -38,9 +38,11 @@ __all__ = [
     "VenueAway",
     "account",
     "accounts_of",
+    "addresses_of",
     "check_account",
     "connect_account",
     "credential_fields",
+    "egress_addresses",
     "enrol",
     "envelopes_of",
     "forget",
@@ -133,6 +135,7 @@ def connect_account(
             environment=environment,
             label=_label(label) or _free_label(owner_id, exchange),
             created_at=clock.now(),
+            egress_address=addresses.least_used(exchange=exchange, environment=environment, account_id=account_id),
         )
         try:
             with transaction.atomic():
@@ -253,6 +256,20 @@ def envelopes_of(account_ids: Iterable[UUID]) -> list[tuple[int, UUID, dict[str,
     return [(tenant, row.account_id, dict(row.envelopes)) for row in rows if row.envelopes]
 
 
+def egress_addresses() -> list[str]:
+    """Our addresses that requests to exchanges come from, for the list of addresses that a key may be used from.
+
+    Empty where none is named.
+    """
+    return list(addresses.configured())
+
+
+def addresses_of(account_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """The address that each of these accounts keeps to; accounts that are not there are left out."""
+    rows = ExchangeAccount.objects.filter(pk__in=list(account_ids)).values_list("pk", "egress_address")
+    return {account_id: addresses.in_use(pinned) for account_id, pinned in rows}
+
+
 def _known(exchange: str) -> None:
     if exchange not in exchanges.exchanges():
         raise ExchangeUnknown
@@ -302,4 +319,5 @@ def _ref(row: ExchangeAccount) -> AccountRef:
         permissions=dict(row.permissions),
         checked_at=row.checked_at,
         created_at=row.created_at,
+        address=addresses.in_use(row.egress_address),
     )

@@ -50,6 +50,7 @@ class AccountRef:
     :param status: ``pending``, ``active``, ``refused`` or ``revoked``
     :param reason: why it is not active and what to do; empty when it is
     :param hint: last characters of the API key, empty while they are not known
+    :param address: the address its requests come from, for the exchange's list; empty where none is named
     :param permissions: what the key may do: ``trade``, ``withdraw``, ``transfer``, ``spot``, ``futures``,
         ``ip_restricted``, each true, false, or null where the exchange does not tell; ``note`` in words
     """
@@ -65,3 +66,4 @@ class AccountRef:
     permissions: Mapping[str, object]
     checked_at: datetime | None
     created_at: datetime
+    address: str = ""

@@ -1,5 +1,6 @@
 """The trading app's door: what followers' accounts were told to do, and what became of it."""
 
+from trading.execution.outlook import Bucket, Outlook, outlook
 from trading.reads import (
     CopyCounts,
     CopyPage,
@@ -15,9 +16,11 @@ from trading.signals.request import SignalRequest
 from trading.signals.status import SignalStatus, signal_status
 
 __all__ = [
+    "Bucket",
     "CopyCounts",
     "CopyPage",
     "OpenHolding",
+    "Outlook",
     "PageUnknown",
     "SignalReceipt",
     "SignalRequest",
@@ -26,6 +29,7 @@ __all__ = [
     "copies_page",
     "copy_counts",
     "open_holdings_of",
+    "outlook",
     "signal_status",
     "take_signal",
     "take_signals",

@@ -28,6 +28,9 @@ class AccountShape(serializers.Serializer):
     status = serializers.ChoiceField(choices=["pending", "active", "refused", "revoked"])
     reason = serializers.CharField(help_text="Why it is not active and what to do.")
     permissions = serializers.DictField(help_text="What the key may do: true, false, or null where it is not told.")
+    address = serializers.CharField(
+        help_text="Our address that its requests come from, for the exchange's list; empty where none is named."
+    )
     created_at = serializers.DateTimeField()
 
 

@@ -102,5 +102,6 @@ def _account(one: AccountRef) -> dict[str, object]:
         "status": one.status,
         "reason": one.reason,
         "permissions": one.permissions,
+        "address": one.address,
         "created_at": one.created_at,
     }

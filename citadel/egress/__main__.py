@@ -1,7 +1,8 @@
 """The egress: sends signed requests to venues, each once, and streams the answers back. `python -m citadel.egress`.
 
 Holds no key. Reads $OBSCURA_RUN (directory of the sockets), $OBSCURA_PAPER (host:port of the paper venue),
-$OBSCURA_EGRESS_CONNECTIONS (per venue, market and environment, default 96), $OBSCURA_EGRESS_UIDS and
+$OBSCURA_EGRESS_CONNECTIONS (per venue, market, environment and address, default 96), $OBSCURA_EGRESS_ADDRESSES (our own
+addresses that connections are opened from, comma separated; none: the system chooses), $OBSCURA_EGRESS_UIDS and
 $OBSCURA_EGRESS_SIGNER_UIDS (workers and signers besides our own uid).
 """
 

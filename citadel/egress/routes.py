@@ -1,36 +1,49 @@
-"""Where requests go: one pool of connections for each venue, market and environment, opened when first needed."""
+"""Where requests go, and from where: one pool of connections for each venue, market, environment and address of ours.
+
+Pools are opened when first needed.
+"""
 
 from __future__ import annotations
 
 import os
 import ssl
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 from citadel.domain.policy import HOSTS
 from obscura.core.wire import Pool
 
-Route = tuple[str, str, str]
-"""(venue, market, "paper" | "live")."""
+Route = tuple[str, str, str, str]
+"""(venue, market, "paper" | "live", the address of ours, or empty for the first)."""
 
-WANTED = ("retry-after", "x-mbx-used-weight-1m", "x-mbx-order-count-10s")
+WANTED = (
+    "retry-after",
+    "x-mbx-used-weight-1m",
+    "x-mbx-order-count-10s",
+    "x-mbx-order-count-1m",
+    "x-mbx-order-count-1d",
+)
 
 
 class Routes:
     """Pools by route.
 
     Live goes to the exchange's own host over TLS with the system's trust. Paper goes to $OBSCURA_PAPER (host:port) in
-    plain HTTP; the requests name the same host in both. No other address can be reached through here.
+    plain HTTP; the requests name the same host in both. No other address can be reached through here. Connections are
+    opened from one of $OBSCURA_EGRESS_ADDRESSES and from no other; with none named the system chooses.
     """
 
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
         self._size = int(env.get("OBSCURA_EGRESS_CONNECTIONS", "96"))
+        named = env.get("OBSCURA_EGRESS_ADDRESSES", "")
         host, _, port = env.get("OBSCURA_PAPER", "").rpartition(":")
         self._paper = (host, int(port)) if host else None
+        self._addresses = [str(ip_address(word.strip())) for word in named.split(",") if word.strip()]
         self._pools: dict[Route, Pool] = {}
         self._trust: ssl.SSLContext | None = None
 
     def pool(self, route: Route) -> Pool | None:
-        """The pool of a route; None where there is no such route, or no paper venue is configured."""
+        """The pool of a route; None where there is no such route or address, or no paper venue is configured."""
         pool = self._pools.get(route)
         if pool is None:
             pool = self._open(route)
@@ -39,22 +52,23 @@ class Routes:
         return pool
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Connections and waiting requests by ``venue:market:env``."""
-        return {":".join(route): pool.counts() for route, pool in self._pools.items()}
+        """Connections and waiting requests by ``venue:market:env``, with ``:address`` where one is named."""
+        return {":".join(filter(None, route)): pool.counts() for route, pool in self._pools.items()}
 
     async def close(self) -> None:
         for pool in self._pools.values():
             await pool.close()
 
     def _open(self, route: Route) -> Pool | None:
-        venue, market, env = route
+        venue, market, env, address = route
         name = HOSTS.get((venue, market))
-        if name is None:
+        if name is None or (address and address not in self._addresses):
             return None
+        local = address or (self._addresses[0] if self._addresses else "")
         if env == "live":
             self._trust = self._trust or ssl.create_default_context()
-            return Pool(host=name, port=443, tls=self._trust, size=self._size, wanted=WANTED)
+            return Pool(host=name, port=443, tls=self._trust, size=self._size, wanted=WANTED, local=local)
         if env == "paper" and self._paper is not None:
             host, port = self._paper
-            return Pool(host=host, port=port, size=self._size, wanted=WANTED)
+            return Pool(host=host, port=port, size=self._size, wanted=WANTED, local=local)
         return None

@@ -38,7 +38,7 @@ class Egress:
             self.counts["orphans"] += len(rows)
             return
         tracked = Chunk(ident=chunk, rows=len(rows), hand=self._hand_to(reply), tell=self._tell)
-        pool = self.routes.pool((message["venue"], message["market"], message["env"]))
+        pool = self.routes.pool((message["venue"], message["market"], message["env"], message["address"]))
         if pool is None:
             answer = Answer(UNSENT, b"no_route", 0, int(time.time() * 1000), None)
             for row, _ in rows:
@@ -151,10 +151,10 @@ class Caller(asyncio.Protocol):
 
     def _warm(self, ident: int, message: Message) -> None:
         route, n = message.get("route"), message.get("n")
-        if not isinstance(route, list) or len(route) != 3 or not all(isinstance(part, str) for part in route):
+        if not isinstance(route, list) or len(route) != 4 or not all(isinstance(part, str) for part in route):
             self._refuse(ident, "bad_fields")
             return
-        pool = self._egress.routes.pool((route[0], route[1], route[2]))
+        pool = self._egress.routes.pool((route[0], route[1], route[2], route[3]))
         if pool is None or type(n) is not int:
             self._refuse(ident, "no_route" if pool is None else "bad_fields")
             return
@@ -180,7 +180,7 @@ class Caller(asyncio.Protocol):
 
 
 _CHUNK = {
-    "chunk": bytes, "reply": bytes, "venue": str, "market": str, "env": str,
+    "chunk": bytes, "reply": bytes, "venue": str, "market": str, "env": str, "address": str,
     "not_after_ms": int, "timeout_ms": int, "urgent": bool, "rows": list,
 }  # fmt: skip
 

@@ -62,7 +62,7 @@ class Signer:
                 {
                     "chunk": bytes, "reply": bytes, "venue": str, "market": str, "env": str, "method": str, "path": str,
                     "head": bytes, "rows": list, "not_after_ms": int, "timeout_ms": int,
-                    "urgent": bool,
+                    "urgent": bool, "address": str,
                 },
             ),
         }  # fmt: skip
@@ -96,6 +96,7 @@ class Signer:
         run, fields = self._ops[op]
         if op == "send":
             message.setdefault("urgent", False)
+            message.setdefault("address", "")
         if len(message) != len(fields) + 2 or not fields.keys() <= message.keys():
             raise Refused("bad_fields")
         for name, kind in fields.items():
@@ -240,7 +241,7 @@ class Signer:
         return {"taken": taken, "unknown": signed.unknown, "refused": refused}
 
     def _forwarded(self, message: Message, requests: list[tuple[int, bytes]]) -> bool:
-        deliver = {name: message[name] for name in ("chunk", "reply", "venue", "market", "env")}
+        deliver = {name: message[name] for name in ("chunk", "reply", "venue", "market", "env", "address")}
         deliver |= {name: message[name] for name in ("not_after_ms", "timeout_ms", "urgent")}
         frame = pack({"op": "deliver", **deliver, "rows": requests})
         if not self._egress.forward(frame):

@@ -203,6 +203,7 @@ class Pool:
     :param queue: requests that may wait at most; a further one is refused as unsent
     :param wanted: names of answer headers to hand over, any case
     :param max_idle: seconds after which an unused connection is replaced: the peer may be about to close it
+    :param local: the address of this machine that connections are opened from; empty: the system chooses
     """
 
     def __init__(
@@ -218,11 +219,13 @@ class Pool:
         max_body: int = MAX_BODY,
         max_idle: float = 45.0,
         connect_timeout: float = 5.0,
+        local: str = "",
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.host, self.port, self.tls, self.server_name = host, port, tls, server_name
         self.size, self.queue, self.max_body = size, queue, max_body
         self.max_idle, self.connect_timeout = max_idle, connect_timeout
+        self.local = (local, 0) if local else None
         self.wanted: dict[bytes, str] = {name.lower().encode(): name.lower() for name in wanted}
         self._idle: list[_Connection] = []
         self._all: set[_Connection] = set()
@@ -362,6 +365,7 @@ class Pool:
                 self.port,
                 ssl=self.tls,
                 server_hostname=(self.server_name or self.host) if self.tls else None,
+                local_addr=self.local,
             )
         if connection.closing:
             raise ConnectionResetError

@@ -31,6 +31,10 @@ class Plan:
     rate_limits: str = "binance"
     order_workers: int = 2
 
+    def environment(self) -> dict[str, str]:
+        """What the processes must know of it: a venue that limits nothing needs no buckets before it either."""
+        return {"OBSCURA_PAPER_LIMITS": "off" if self.rate_limits == "off" else "on"}
+
     def source(self) -> str:
         """The market that is played."""
         if self.market:

@@ -59,7 +59,7 @@ def run(
     try:
         found = leftovers.stop(var / "run" / "stack.json")
         where = places.find(var)
-        os.environ.update({**where.environment(), **(env or {})})
+        os.environ.update({**where.environment(), **plan.environment(), **(env or {})})
         result_path(var).unlink(missing_ok=True)
         code = _run(plan, where, found, driver, name, quiet=quiet, only_driver=only_driver)
     finally:

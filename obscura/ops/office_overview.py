@@ -1,4 +1,4 @@
-"""The back office at a glance: tenants, processes, nudges, curated pools, and what was done last."""
+"""The back office at a glance: tenants, processes, nudges, exchanges, curated pools, and what was done last."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from obscura.ops.navigation import address
 from obscura.ops.panels import Card, Cell, Table, age, note
 from pools.curated.models import CuratedFollowing, CuratedPool
 from tenants.models import Domain, Tenant
+from trading import services as trading
 
 SHOWN = 12
 COLOURS = {"open": "success", "suspended": "danger", "published": "success", "withdrawn": "warning", "draft": "info"}
@@ -30,6 +31,7 @@ def office(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         ("tenants.Tenant", tenants),
         ("nudge.Nudge", processes),
         ("nudge.Nudge", nudges),
+        ("nudge.Nudge", outside),
         ("curated.CuratedPool", curated),
         ("audit.Entry", lambda: overview.audit(site)),
     ]
@@ -100,6 +102,46 @@ def nudges() -> tuple[Card, list[Table]]:
     notes = [note(count["overdue"], "overdue", label="warning"), note(count["dead"], "dead", label="danger")]
     card = Card("Nudges waiting", f"{count['waiting']:,}", notes, link)
     return card, [Table("Nudges", ("State", "How many", "Oldest"), rows, link=link, place="left")]
+
+
+def outside() -> tuple[Card, list[Table]]:
+    """Where orders were sent to within the last hour: does the exchange answer, how much of its limits is used."""
+    try:
+        found = trading.outlook()
+    except redis.RedisError as error:
+        _logger.warning("overview.no_outlook", error=type(error).__name__)
+        return Card("Exchanges that answer", "?", [Cell("Redis does not answer", "danger")]), []
+    rows = [
+        [
+            Cell(f"{one.exchange} {one.market}, {one.environment}"),
+            Cell(one.address or "any"),
+            _breaker(one),
+            Cell(f"{one.failures:,}", "warning" if one.failures else ""),
+            Cell(age(one.pause_s), "warning") if one.pause_s else Cell("no"),
+            _level(one.weight) if one.weight else Cell("not limited"),
+            Cell("; ".join(f"{bucket.used:,} of {bucket.limit:,} in {bucket.name}" for bucket in one.orders) or "none"),
+        ]
+        for one in found
+    ]
+    away = {one[:3] for one in found if one.breaker != "closed"}
+    paused = sum(1 for one in found if one.pause_s)
+    notes = [note(len(away), "do not answer", label="danger"), note(paused, "asked for a pause", label="warning")]
+    headers = ("Exchange", "From", "Breaker", "Failures in a row", "Pause", "Weight", "Fullest account's orders")
+    table = Table("Exchanges", headers, rows, empty="Nothing was sent within the last hour.")
+    return Card("Exchanges that answer", len({one[:3] for one in found} - away), notes), [table]
+
+
+def _breaker(one: trading.Outlook) -> Cell:
+    if one.since is None:
+        return Cell(one.breaker, "success")
+    since = age((clock.now() - one.since).total_seconds())
+    return Cell(f"{one.breaker} for {since}", "danger" if one.breaker == "open" else "warning")
+
+
+def _level(bucket: trading.Bucket) -> Cell:
+    part = bucket.used / bucket.limit
+    label = "danger" if part >= 1 else "warning" if part >= 0.8 else ""
+    return Cell(f"{bucket.used:,} of {bucket.limit:,} in {bucket.name}", label)
 
 
 def curated() -> tuple[Card, list[Table]]:

@@ -231,6 +231,11 @@ COPY_HTTP_TIMEOUT_MS = env.number("OBSCURA_HTTP_TIMEOUT_MS", 4000)
 COPY_LEASE_MS = env.number("OBSCURA_LEASE_MS", 8000)
 COPY_PARTIAL_WINDOW_MS = env.number("OBSCURA_PARTIAL_WINDOW_MS", 100)
 
+# Our addresses that requests to exchanges leave from; none: the system chooses. The egress reads the same variable.
+EGRESS_ADDRESSES = env.words("OBSCURA_EGRESS_ADDRESSES")
+# Off for benchmarks against a paper venue that limits nothing. The limits of live exchanges always hold.
+PAPER_LIMITS = env.flag("OBSCURA_PAPER_LIMITS", True)
+
 RUN_DIR = env.text("OBSCURA_RUN", str(VAR / "run"))
 DATA_DIR = env.text("OBSCURA_DATA", "")
 LOGGING_CONFIG = None

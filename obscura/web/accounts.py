@@ -140,6 +140,7 @@ def _line(one: AccountRef, names: Mapping[str, str], in_use: int, leads: bool) -
         "key_hint": one.hint,
         "in_use": in_use,
         "leads": leads,
+        "address": one.address,
     }
 
 
@@ -192,6 +193,7 @@ def _form(asked: Mapping[str, str], exchange: str, problem: Problem | None) -> d
             for one in citadel.credential_fields(exchange)
         ],
         "error": words(problem) if problem and not faults and not at_label else "",
+        "addresses": citadel.egress_addresses(),
         "paper_dollars": PAPER_DOLLARS if os.environ.get("OBSCURA_PAPER_CONTROL") else (),
         "nav": "accounts",
     }

@@ -56,6 +56,7 @@ class Exchange:
         self.secrets = {one.api_key: one.secret.encode() for one in people}
         self.executed: Counter[str] = Counter()
         self.requests: list[tuple[str, str, str]] = []
+        self.peers: list[str] = []
         self.refused = 0
         self.hold = threading.Event()
         self.answer_headers = ""
@@ -129,6 +130,7 @@ class _Seat(asyncio.Protocol):
             body, self.rest = rest[:length].decode(), rest[length:]
             method, target, _ = first.split(" ")
             path, _, query = target.partition("?")
+            self.exchange.peers.append(self.transport.get_extra_info("peername")[0])
             answer = self.exchange.take(method, path, headers, body or query)
             if answer is not None:
                 self.transport.write(answer)

@@ -233,3 +233,41 @@ def test_a_row_number_twice_in_a_chunk_is_an_error_of_the_caller(vault: Vault) -
 
     with pytest.raises(ValueError, match="twice"):
         send(vault, twice)
+
+
+def test_a_chunk_leaves_from_the_address_it_names_and_from_no_other(vault: Vault, exchange: Exchange) -> None:
+    vault.enrol([BEN, CLEO])
+    assert vault.egress is not None
+    vault.egress.terminate()
+    vault.egress.wait()
+    vault.start_egress(OBSCURA_EGRESS_ADDRESSES="127.0.0.1, 127.0.0.2")
+
+    [first], [second], [unnamed], [unknown] = send(
+        vault,
+        order_chunk([BEN])._replace(address="127.0.0.1"),
+        order_chunk([CLEO], first=1)._replace(address="127.0.0.2"),
+        order_chunk([BEN], first=2),
+        order_chunk([BEN], first=3)._replace(address="127.0.0.3"),
+    )
+
+    assert [one.status for one in (first, second, unnamed)] == [200, 200, 200]
+    assert sorted(exchange.peers) == ["127.0.0.1", "127.0.0.1", "127.0.0.2"]
+    assert (unknown.status, unknown.body) == (UNSENT, b"no_route")
+    assert exchange.executed == {"o0": 1, "o1": 1, "o2": 1}
+
+
+def test_pools_are_counted_by_address(vault: Vault) -> None:
+    assert vault.egress is not None
+    vault.egress.terminate()
+    vault.egress.wait()
+    vault.start_egress(OBSCURA_EGRESS_ADDRESSES="127.0.0.1,127.0.0.2")
+
+    async def run() -> list[str]:
+        sender = vault.sender()
+        where = {"venue": "binance", "market": "spot", "env": "paper", "connections": 1}
+        assert [await sender.warm(**where), await sender.warm(**where, address="127.0.0.2")] == [1, 1]
+        pools = (await sender.egress_stats())["pools"]
+        await sender.close()
+        return sorted(pools)
+
+    assert asyncio.run(run()) == ["binance:spot:paper", "binance:spot:paper:127.0.0.2"]

@@ -303,7 +303,9 @@ def test_nonsense_at_the_egress_gets_a_typed_answer(quiet_vault: Vault) -> None:
         assert raw.ask({"op": "drain", "id": 1})["code"] == "unknown_op"
         assert raw.ask({"op": "hello", "id": 1, "reply": b"short"})["code"] == "bad_fields"
         assert raw.ask({"op": "deliver"})["code"] == "bad_fields"
-        assert raw.ask({"op": "warm", "id": 1, "route": ["binance", "margin", "live"], "n": 1})["code"] == "no_route"
+        assert (
+            raw.ask({"op": "warm", "id": 1, "route": ["binance", "margin", "live", ""], "n": 1})["code"] == "no_route"
+        )
         assert raw.ask({"op": "hello", "id": 1, "reply": bytes(16)})["ok"] is True
         assert other.ask({"op": "hello", "id": 1, "reply": bytes(16)})["code"] == "token_taken"
         assert raw.ask({"op": "ping", "id": 9}) == {"id": 9, "ok": True, "pong": True}

@@ -15,7 +15,6 @@ from trading.venues.paper.amounts import ONE, NotANumber, full, short, units
 from trading.venues.paper.exchange import Exchange
 from trading.venues.paper.hub import Hub
 from trading.venues.paper.ledger import Account
-from trading.venues.paper.limits import Limits
 from trading.venues.paper.refusals import Refused
 from trading.venues.paper.symbols import SPOT, USDM, load
 from trading.venues.paper.tape import Tape
@@ -24,7 +23,7 @@ BTC = "BTCUSDT"
 
 
 def opened(folder: Path) -> tuple[Exchange, Tape]:
-    exchange = Exchange(symbols=load(None), folder=folder, limits=Limits(enforced=False))
+    exchange = Exchange(symbols=load(None), folder=folder, enforced=False)
     return exchange, Tape(exchange, Hub())
 
 

@@ -118,10 +118,17 @@ def test_a_duplicate_means_that_an_earlier_attempt_is_there(code, message):
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(400, -1021), (400, -1007), (400, -1000), (429, -1003), (418, -1003), (503, -1008), (500, -2010), (403, 0)],
+    [(400, -1021), (400, -1007), (400, -1000), (503, -1007), (500, -2010), (502, 0), (403, 0)],
 )
 def test_where_nobody_can_say_whether_it_exists_the_venue_is_asked(status, code):
     assert said(code, status=status) == (Status.UNSURE, str(code or status))
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(429, -1003), (418, -1003), (429, -1015), (400, -1015), (503, -1008), (429, 0), (400, -1034)]
+)
+def test_what_was_refused_for_the_moment_goes_back_and_is_sent_again(status, code):
+    assert said(code, status=status) == (Status.PLANNED, str(code or status))
 
 
 # -- silence and garbage ---------------------------------------------------------------------------------------------
@@ -208,7 +215,9 @@ def test_no_answer_whatever_raises_and_what_is_unknown_is_asked_after(status, bo
     if report.status is Status.UNSURE or report.status is None:
         assert (report.filled, report.worth, report.average) == (0, 0, None)
     if not 200 <= status < 300:
-        assert report.status in (Status.UNSURE, Status.REJECTED, Status.MISSED, None)
+        assert report.status in (Status.UNSURE, Status.REJECTED, Status.MISSED, Status.PLANNED, None)
+    if report.status is Status.PLANNED:
+        assert status in (418, 429)
     if report.status in (Status.REJECTED, Status.MISSED) and report.code:
         assert status in (-1, 400, 403)
     assert report.filled.is_finite()

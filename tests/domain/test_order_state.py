@@ -28,8 +28,8 @@ def test_only_a_claim_and_reconciliation_send():
     assert sources(Status.SENDING) == (Status.PLANNED, Status.UNSURE)
 
 
-def test_nothing_comes_back_to_planned_and_what_is_filled_or_rejected_stays_so():
-    assert sources(Status.PLANNED) == ()
+def test_only_what_certainly_does_not_exist_comes_back_to_planned_and_what_is_filled_or_rejected_stays_so():
+    assert sources(Status.PLANNED) == (Status.SENDING,)
     assert TRANSITIONS[Status.FILLED] == TRANSITIONS[Status.REJECTED] == frozenset()
 
 

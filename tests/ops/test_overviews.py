@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -11,6 +12,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from citadel.client import Result
 from obscura.core import alive, clock
 from obscura.core.audit import write as audit
 from obscura.core.nudge.models import Nudge
@@ -22,7 +24,10 @@ from tenants.models import ApiKey, Tenant
 from tenants.scope import PUBLIC, entered
 from tests.trading.support import follow, lead
 from trading.domain.order_state import Status
+from trading.execution import limits
+from trading.execution.limits import Place
 from trading.models import Denial, Order, Signal
+from trading.venues.quirks import BINANCE_SPOT, VENUES, Window
 
 OFFICE, A = "office.testserver", "alpha.testserver"
 QUERIES = 12
@@ -108,7 +113,8 @@ def test_the_office_counts_tenants_nudges_and_followers(office, zero, alpha, bet
     text = page(office, "/")
 
     assert figures(text) == {
-        "Tenants open": str(open_now), "Processes alive": "2", "Nudges waiting": "2", "Curated pools": "1",
+        "Tenants open": str(open_now), "Processes alive": "2", "Nudges waiting": "2", "Exchanges that answer": "0",
+        "Curated pools": "1",
     }  # fmt: skip
     read = words(text)
     for told in ("1 suspended", "1 overdue", "1 dead", "7 followers", "2 tenants", "streams 2, live 2"):
@@ -116,6 +122,24 @@ def test_the_office_counts_tenants_nudges_and_followers(office, zero, alpha, bet
     assert f"Tide Published 7 {zero.name} 4, {alpha.name} 3" in read
     assert "Ebb Withdrawn 0 nobody" in read
     assert "tenants.tenant.suspended" in read
+
+
+def test_the_office_sees_which_exchange_answers_and_how_full_the_buckets_are(office, monkeypatch):
+    monkeypatch.setitem(VENUES, ("binance", "spot"), replace(BINANCE_SPOT, weight=Window(6_000, 86_400, "")))
+    assert "Nothing was sent within the last hour." in words(page(office, "/"))
+    spot, usdm = Place("live", "binance", "spot", "203.0.113.7"), Place("live", "binance", "usdm")
+    limits.admit(spot, limits.CLOSE, count=30, weight=200)
+    limits.admit(usdm, limits.OPEN, count=2, accounts=["ben", "ben"], weight=0)
+    limits.heed(usdm, [Result(0, 0, b"timeout", 1, 2, {})] * 10)
+    limits.heed(spot, [Result(0, 429, b"{}", 1, 2, {"retry-after": "600"})])
+
+    text = page(office, "/")
+
+    assert figures(text)["Exchanges that answer"] == "1"
+    told = words(text)
+    assert "1 do not answer 1 asked for a pause" in told
+    assert "binance spot, live 203.0.113.7 closed 0 9 min 6,000 of 6,000 in 1 d" in told
+    assert re.search(r"binance usdm, live any open for 0\.\d s 10 no 0 of 2,400 in 1 min", told)
 
 
 def test_dead_nudges_are_counted_in_the_sidebar_of_every_page(office):

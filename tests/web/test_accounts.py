@@ -172,3 +172,14 @@ def test_the_list_says_what_an_account_is_used_for_and_what_is_wrong(stage, brow
     assert "used by 1 pool" in page
     assert "key ending x7Qa" in page
     assert "Refused This key may withdraw. Make another one." in page
+
+
+def test_the_addresses_a_key_must_allow_are_shown_where_it_is_made(stage, browser, settings):
+    assert "may be used from" not in text(browser.get("/exchange-accounts/new/"))
+    settings.EGRESS_ADDRESSES = ["203.0.113.7", "203.0.113.8"]
+    ExchangeAccount.objects.filter(pk=stage.account.pk).update(egress_address="203.0.113.8")
+
+    page = text(browser.get("/exchange-accounts/new/"))
+
+    assert "allow all of these: 203.0.113.7 203.0.113.8" in page
+    assert "orders come from 203.0.113.8" in text(browser.get("/exchange-accounts/"))

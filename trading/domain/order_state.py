@@ -30,8 +30,12 @@ S = Status
 
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     S.PLANNED: frozenset({S.SENDING, S.MISSED}),
-    # MISSED from here: the vault refused to sign, so nothing has left and nothing will.
-    S.SENDING: frozenset({S.WORKING, S.PARTIAL, S.FILLED, S.CANCELED, S.EXPIRED, S.REJECTED, S.UNSURE, S.MISSED}),
+    # MISSED from here: the vault refused to sign, so nothing has left and nothing will. PLANNED from here: it certainly
+    # does not exist. Either its claimant found no room in the exchange's limits before anything had left, or the
+    # exchange itself refused it for that reason. Not after it was UNSURE once: of that attempt something may be heard.
+    S.SENDING: frozenset(
+        {S.PLANNED, S.WORKING, S.PARTIAL, S.FILLED, S.CANCELED, S.EXPIRED, S.REJECTED, S.UNSURE, S.MISSED}
+    ),
     # Only reconciliation leaves this state: it asked the venue, or gave up when nothing may be sent any more.
     S.UNSURE: frozenset({S.SENDING, S.WORKING, S.PARTIAL, S.FILLED, S.CANCELED, S.EXPIRED, S.REJECTED, S.MISSED}),
     S.WORKING: frozenset({S.PARTIAL, S.FILLED, S.CANCELED, S.EXPIRED}),

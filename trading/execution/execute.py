@@ -13,6 +13,7 @@ from obscura.core.errors import Unavailable
 from obscura.core.money import ZERO
 from pools import followers
 from proofs.domain.receipts import Leaves
+from trading.domain import waiting
 from trading.domain.closing import closing_owed, closing_quantity
 from trading.domain.order_state import Status
 from trading.domain.reasons import Reason, Refusal, in_words
@@ -61,12 +62,15 @@ def execute(
     ]
     if signal.effect == "close" or signal.market == "usdm":
         rows += claim_waiting(schema=schema, signal=signal, first=first, last=last)
+    sent = 0
     if rows:
-        fly(place(schema=schema, signal=signal, rows=rows))
+        flight = place(schema=schema, signal=signal, rows=rows)
+        sent = flight.sent
+        fly(flight)
     left = session.execute(db.sql(store.STILL_WAITING, schema), ids).fetchone()
     if left and left[0]:
         raise NotSettled
-    return len(rows)
+    return sent
 
 
 def lapsed(schema: str, signal: SignalRow) -> bool:
@@ -82,21 +86,24 @@ def _miss(schema: str, signal: SignalRow, ids: list[int]) -> None:
         db.session()
         .execute(
             db.sql(
-                "select id from {s}.trading_order where signal_id = %s and subscription_id between %s and %s"
-                f" and status = {Status.PLANNED:d}",
+                "select id, attempts, error_code from {s}.trading_order where signal_id = %s"
+                f" and subscription_id between %s and %s and status = {Status.PLANNED:d}",
                 schema,
             ),
             ids,
         )
         .fetchall()
     )
-    report = Report(
-        Status.MISSED, "", ZERO, None, ZERO, "stale_signal", "The lead's trade was already too old", None, ()
-    )
     for start in range(0, len(found), STATED):
-        # Attempt 0: whoever claimed one of them meanwhile has begun the first attempt, and is not contradicted.
-        told = [Told(row[0], 0, report) for row in found[start : start + STATED]]
+        # By attempt: whoever claimed one of them meanwhile has begun the next, and is not contradicted.
+        told = [Told(row[0], row[1], _missed(row[2])) for row in found[start : start + STATED]]
         results.write(schema=schema, signal=signal, told=told)
+
+
+def _missed(code: str) -> Report:
+    """With what it had waited for, where that is known."""
+    code, words = waiting.missed(code)
+    return Report(Status.MISSED, "", ZERO, None, ZERO, code, words, None, ())
 
 
 def claim_waiting(*, schema: str, signal: SignalRow, first: int, last: int) -> list[Claimed]:
@@ -107,17 +114,17 @@ def claim_waiting(*, schema: str, signal: SignalRow, first: int, last: int) -> l
     with session.transaction():
         cursor = session.cursor()
         params = [signal.position_side, signal.id, first, last]
-        waiting = cursor.execute(db.sql(store.WAITING, schema), params).fetchall()
-        if not waiting:
+        rows = cursor.execute(db.sql(store.WAITING, schema), params).fetchall()
+        if not rows:
             return []
         if signal.effect == "close":
-            found = _closes(signal, waiting)
+            found = _closes(signal, rows)
             _carry(cursor, schema, signal, found)
         else:
-            found = [_Sized(row, row[4], None, None) for row in waiting]
+            found = [_Sized(row, row[4], None, None) for row in rows]
         leaves = order_leaves(schema, signal)
         sized = [(one.row[0], one.qty, leaves.leaf(one.row[2], one.row[1], one.qty)) for one in found if one.qty]
-        nothing = [Told(one.row[0], None, _missed(one.refused)) for one in found if not one.qty]
+        nothing = [Told(one.row[0], None, _not_closed(one.refused)) for one in found if not one.qty]
         if sized:
             order_ids, quantities, hashes = (list(column) for column in zip(*sized, strict=True))
             claimed = [
@@ -140,7 +147,7 @@ class _Sized(NamedTuple):
     carried: Decimal | None
 
 
-def _closes(signal: SignalRow, waiting: Sequence[Any]) -> list[_Sized]:
+def _closes(signal: SignalRow, rows: Sequence[Any]) -> list[_Sized]:
     """Waiting closes by what is really held now, with what earlier closes were too small for."""
     where = {"exchange": signal.exchange, "market": signal.market, "symbol": signal.symbol}
     # The venue's rules of the paper and the live venue are the same exchange's; the live ones are asked first.
@@ -153,7 +160,7 @@ def _closes(signal: SignalRow, waiting: Sequence[Any]) -> list[_Sized]:
     price = None if quote is None else quote.ask if signal.side == "buy" else quote.bid
     fraction = Decimal(str(signal.fraction))
     found = []
-    for row in waiting:
+    for row in rows:
         held, carried = row[3], row[5]
         qty, refused = closing_quantity(held=held, fraction=fraction, rules=rules, price=price, carried=carried)
         left = ZERO if carried else None
@@ -172,7 +179,7 @@ def _carry(cursor: Any, schema: str, signal: SignalRow, found: Sequence[_Sized])
         cursor.execute(db.sql(store.CARRY_CLOSE, schema), [0, 0, *columns, *place])
 
 
-def _missed(refused: Refusal | None) -> Report:
+def _not_closed(refused: Refusal | None) -> Report:
     if refused is None:
         reason, words = Reason.NOTHING_TO_CLOSE, "Nothing of it was open in your copy"
     else:

@@ -50,9 +50,11 @@ def drop_unsent(cursor: Any, *, schema: str, exit: SignalRow, subscriptions: Seq
     if not subscriptions:
         return []
     by_signal: dict[int, list[Told]] = defaultdict(list)
-    for signal_id, order in cursor.execute(db.sql(store.UNSENT, schema), [exit.id, list(subscriptions)]).fetchall():
-        # Attempt 0: one that was claimed since has begun its first, and is left alone.
-        by_signal[signal_id].append(Told(order, 0, _LATE))
+    for signal_id, order, attempts in cursor.execute(
+        db.sql(store.UNSENT, schema), [exit.id, list(subscriptions)]
+    ).fetchall():
+        # By attempt: one that was claimed since has begun the next, and is left alone.
+        by_signal[signal_id].append(Told(order, attempts, _LATE))
     written = []
     for signal_id, told in by_signal.items():
         signal = SignalRow(*cursor.execute(db.sql(store.SIGNAL, schema), [signal_id]).fetchone())

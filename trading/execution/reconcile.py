@@ -23,9 +23,10 @@ from pools import followers
 from pools import services as pools
 from tenants import scope
 from trading.domain.order_state import Status
-from trading.execution import db, hush, results, store, trades
+from trading.execution import db, gate, limits, results, store, trades
 from trading.execution.execute import execute, load_signal
 from trading.execution.lane import lane
+from trading.execution.limits import Place
 from trading.execution.results import Told
 from trading.execution.store import Claimed, SignalRow
 from trading.execution.submit import place
@@ -129,7 +130,7 @@ def _ask(schema: str, signal: SignalRow, members: Sequence[Asked]) -> tuple[list
         report = binance.read_order(status=result.status, body=result.body)
         if report.status is None:
             unknown.append(by_id[result.row])
-        elif report.status not in (Status.UNSURE, Status.REJECTED, Status.MISSED):
+        elif report.status not in (Status.UNSURE, Status.REJECTED, Status.MISSED, Status.PLANNED):
             known.append(Told(result.row, None, report))
         # Anything else is no answer about the order: the lease brings it back.
     return known, unknown
@@ -160,16 +161,14 @@ def _with_trades(schema: str, signal: SignalRow, known: list[Told]) -> list[Told
 
 def ask_venue(*, schema: str, signal: SignalRow, members: Sequence[Asked]) -> list[Result]:
     """One question for each order, by client order id."""
-    groups: dict[str, list[Asked]] = defaultdict(list)
-    for item in members:
-        groups[item.order.environment].append(item)
+    groups = _admitted(schema, signal, members)
     now = clock.millis(clock.now())
     window = settings.COPY_RECV_WINDOW_MS
     chunks = [
         Chunk(
             venue=signal.exchange,
             market=signal.market,
-            env=environment,
+            env=where.environment,
             method="GET",
             path=binance.ORDER_PATH[signal.market],
             head=binance.question(symbol=signal.symbol, recv_window_ms=window),
@@ -183,16 +182,30 @@ def ask_venue(*, schema: str, signal: SignalRow, members: Sequence[Asked]) -> li
             ],
             not_after_ms=now + window // 2,
             timeout_ms=settings.COPY_HTTP_TIMEOUT_MS,
+            address=where.address,
         )
-        for environment, group in groups.items()
-        if not hush.hushed(environment=environment, exchange=signal.exchange, market=signal.market)
+        for where, group in groups.items()
     ]
     heard: list[Result] = []
     sent = lane().send(schema=schema, chunks=chunks, on_results=heard.extend)
     sent.result(timeout=settings.COPY_HTTP_TIMEOUT_MS / 1000 + window / 1000 + 2)
-    for chunk in chunks:
-        hush.heed(heard, environment=chunk.env, exchange=signal.exchange, market=signal.market)
+    for where, group in groups.items():
+        mine = {item.order.id for item in group}
+        limits.heed(where, [answer for answer in heard if answer.row in mine])
     return heard
+
+
+def _admitted(schema: str, signal: SignalRow, members: Sequence[Asked]) -> dict[Place, list[Asked]]:
+    """Those that may be asked after now, by place. The lease brings the others back."""
+    by_id = {item.order.id: item for item in members}
+    found: dict[Place, list[Asked]] = {}
+    for where, rows in gate.places(schema=schema, signal=signal, rows=[item.order for item in members]).items():
+        weight = where.venue.question_weight if where.venue else 1
+        admitted = limits.admit(where, limits.ASK, count=len(rows), weight=weight)
+        going = [by_id[row.id] for at, row in enumerate(rows) if admitted.held(at) is None]
+        if going:
+            found[where] = going
+    return found
 
 
 _ORDERS_ASKED = """select id, account_id::text, environment, client_id from {s}.trading_order where id = any(%s)"""
@@ -219,12 +232,16 @@ def _act_on_unknown(schema: str, signal: SignalRow, unknown: Sequence[Asked]) ->
         report = Report(Status.MISSED, "", ZERO, None, ZERO, "missed", words, None, ())
         results.write(schema=schema, signal=signal, told=[Told(item.order.id, None, report) for item in certain])
         return 0, len(certain)
-    orders = [item.order.id for item in certain]
+    # The place in the buckets comes first: what finds none stays unsure, as nothing about it has changed.
+    passed_gate = gate.fit(schema=schema, signal=signal, rows=[item.order for item in certain])
+    orders = [row.id for free in passed_gate.free.values() for row in free]
+    if not orders:
+        return 0, 0
     rows = session.execute(db.sql(store.SEND_AGAIN, schema), [settings.COPY_LEASE_MS, orders]).fetchall()
     claimed = [Claimed(*row) for row in rows]
     if claimed:
         _logger.info("reconcile.again", schema=schema, signal=signal.id, orders=len(claimed))
-        place(schema=schema, signal=signal, rows=claimed).landed()
+        place(schema=schema, signal=signal, rows=claimed, again=True).landed()
     return len(claimed), 0
 
 

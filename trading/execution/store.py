@@ -53,7 +53,7 @@ SIGNAL = "select " + _SIGNAL + " from {s}.trading_signal g where g.id = %s"
 
 # Orders of earlier, less urgent signals of the same place that nobody has claimed yet.
 UNSENT = (
-    """select o.signal_id, o.id from {s}.trading_signal t join {s}.trading_signal g on g.pool_id = t.pool_id
+    """select o.signal_id, o.id, o.attempts from {s}.trading_signal t join {s}.trading_signal g on g.pool_id = t.pool_id
    and g.state <> 'done' and g.seq < t.seq and g.priority > t.priority and """
     + _SAME_PLACE
     + f"""
@@ -147,6 +147,7 @@ CLAIM_RANGE = (
     f"""update {{s}}.trading_order set status = {Status.SENDING:d}, attempts = attempts + 1,
    sent_at = clock_timestamp(), lease_until = clock_timestamp() + %s * interval '1 ms'
  where signal_id = %s and subscription_id between %s and %s and status = {Status.PLANNED:d} and not waits
+   and (lease_until is null or lease_until <= clock_timestamp())
  returning """
     + CLAIMED
 )
@@ -171,8 +172,15 @@ CLAIM_WAITING = (
     + ", (extract(epoch from o.sent_at) * 1000)::bigint, o.leverage, o.lead_price, o.created_at"
 )
 
+# What was given back has a nudge of its own, due when `lease_until` is over.
+GIVE_BACK = f"""update {{s}}.trading_order o set status = {Status.PLANNED:d}, sent_at = null, error_code = u.code,
+   error = u.words, lease_until = clock_timestamp() + %s * interval '1 ms'
+ from unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[]) u(id, attempt, code, words)
+ where o.id = u.id and o.status = {Status.SENDING:d} and o.attempts = u.attempt returning o.subscription_id"""
+
 STILL_WAITING = f"""select exists (select 1 from {{s}}.trading_order where signal_id = %s
- and subscription_id between %s and %s and status = {Status.PLANNED:d})"""
+ and subscription_id between %s and %s and status = {Status.PLANNED:d}
+ and (lease_until is null or lease_until <= clock_timestamp()))"""
 
 EXPIRED_LEASES = """select o.id, o.signal_id, o.status from {s}.trading_signal g
  join {s}.trading_order o on o.signal_id = g.id
@@ -247,6 +255,7 @@ STUCK_RANGES = f"""select g.id, min(o.subscription_id), max(o.subscription_id) f
  join {{s}}.trading_order o on o.signal_id = g.id
  where g.state <> 'done' and o.status = {Status.PLANNED:d}
    and o.created_at < clock_timestamp() - interval '1 s'
+   and (o.lease_until is null or o.lease_until <= clock_timestamp())
    and (g.swept_at is null or g.swept_at < clock_timestamp() - interval '1 s')
  group by g.id"""
 

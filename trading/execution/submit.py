@@ -10,7 +10,7 @@ import os
 import queue
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -21,10 +21,13 @@ from django.conf import settings
 
 from citadel.client import Chunk, Result
 from obscura.core import log
+from trading.domain.order_state import Status
 from trading.domain.setup import Lacks
-from trading.execution import db, hush, results
+from trading.execution import db, gate, limits, results
 from trading.execution.accounts import known, setup
+from trading.execution.gate import Back
 from trading.execution.lane import lane
+from trading.execution.limits import Place
 from trading.execution.results import Told
 from trading.execution.store import Claimed, SignalRow
 from trading.venues import binance
@@ -42,49 +45,74 @@ class Batch(NamedTuple):
 
     flight: Flight
     told: list[Told]
+    answers: list[Result]
 
 
 class Flight:
-    """Orders of one signal that were sent together; `landed()` returns when each one's result is written."""
+    """Orders of one signal that were sent together; `landed()` returns when each one's result is written.
 
-    def __init__(self, *, schema: str, signal: SignalRow, rows: Sequence[Claimed]) -> None:
-        self.schema, self.signal = schema, signal
-        self._attempts = {row.id: row.attempt for row in rows}
-        self._accounts = {row.id: row.account for row in rows}
+    :param again: an earlier attempt of theirs has left; what the venue refuses for the moment stays unsure
+    """
+
+    def __init__(
+        self, *, schema: str, signal: SignalRow, places: Mapping[Place, Sequence[Claimed]], again: bool = False
+    ) -> None:
+        self.schema, self.signal, self.again = schema, signal, again
+        self.sent = self._left = sum(len(members) for members in places.values())
+        self._places = places
+        self._attempts = {row.id: row.attempt for members in places.values() for row in members}
         self.sides: Mapping[int, str] = {}
-        self._environments = {row.environment for row in rows}
-        self._left = len(rows)
+        self._whose: dict[Place, dict[int, str]] | None = None
         self._written = threading.Event()
         self.failure: BaseException | None = None
+        if not self.sent:
+            self._written.set()
 
     def heard(self, answers: list[Result]) -> None:
         """Called on the loop's thread with results as they arrive."""
-        if any(answer.status in hush.TOO_MANY for answer in answers):
-            for environment in self._environments:
-                hush.heed(answers, environment=environment, exchange=self.signal.exchange, market=self.signal.market)
         told = [
             Told(row, self._attempts[row], binance.read_order(status=status, body=body))
             for row, status, body, *_ in answers
         ]
         if self.signal.market == "usdm":
             told = [self._unless_mode(one) if one.report.code == binance.WRONG_MODE else one for one in told]
-        _writer().put(Batch(self, told))
+        _writer().put(Batch(self, told, answers))
 
     def _unless_mode(self, told: Told) -> Told:
         """Refused because the account's position mode is the other one: that is learnt, and the order comes back."""
-        side = self.sides.get(told.order, self.signal.position_side)
-        modes = {self._accounts[told.order]: side == "BOTH"}
+        account = next(row.account for members in self._places.values() for row in members if row.id == told.order)
+        modes = {account: self.sides.get(told.order, self.signal.position_side) == "BOTH"}
         _beside().submit(known.learn_modes, schema=self.schema, modes=modes).add_done_callback(_said)
         return told._replace(report=binance.mode_changed())
-
-    def held_back(self, rows: Sequence[Claimed]) -> None:
-        """The venue wants to be left alone: these are not sent now, and asked after when its pause is over."""
-        self.ended([(row, binance.venue_busy()) for row in rows])
 
     def ended(self, reports: Sequence[tuple[Claimed, Report]]) -> None:
         """These are not sent now; the reports say what becomes of them."""
         if reports:
-            _writer().put(Batch(self, [Told(row.id, row.attempt, report) for row, report in reports]))
+            _writer().put(Batch(self, [Told(row.id, row.attempt, report) for row, report in reports], []))
+
+    def heed(self, answers: Sequence[Result]) -> None:
+        """Called by the writer: what these answers say about the venue itself."""
+        if self._whose is None:
+            self._whose = {place: {row.id: row.account for row in members} for place, members in self._places.items()}
+        for place, accounts in self._whose.items():
+            mine = answers if len(self._whose) == 1 else [answer for answer in answers if answer.row in accounts]
+            limits.heed(place, mine, accounts=accounts)
+
+    def refused(self, told: Sequence[Told], answers: Sequence[Result]) -> None:
+        """Called by the writer: refused unexecuted, for the moment. They go back, for as long as the venue says."""
+        if self.again:
+            unsure = [item._replace(report=item.report._replace(status=Status.UNSURE)) for item in told]
+            results.write(schema=self.schema, signal=self.signal, told=unsure)
+            return
+        rows = {row.id: row for members in self._places.values() for row in members}
+        pauses = [limits.pause_s(answer) for answer in answers if answer.status in limits.TOO_MANY]
+        back = [
+            Back(
+                item.order, rows[item.order].attempt, rows[item.order].subscription, item.report.code, item.report.words
+            )
+            for item in told
+        ]
+        gate.give_back(schema=self.schema, signal=self.signal, rows=back, wait_ms=max(pauses, default=1) * 1000)
 
     def written(self, count: int) -> None:
         """Called by the writer."""
@@ -103,36 +131,57 @@ class Flight:
         return self._written.wait(longest) and self.failure is None
 
 
-def place(*, schema: str, signal: SignalRow, rows: Sequence[Claimed]) -> Flight:
-    """Send these orders, once each. Returns at once; the flight tells when their results are written."""
-    flight = Flight(schema=schema, signal=signal, rows=rows)
-    where = {"exchange": signal.exchange, "market": signal.market}
-    held = {row.environment for row in rows if hush.hushed(environment=row.environment, **where)}
-    free = [row for row in rows if row.environment not in held]
-    if held:
-        flight.held_back([row for row in rows if row.environment in held])
-    lacks = setup.lacking(schema=schema, signal=signal, rows=free)
-    flight.sides = setup.sides(schema=schema, signal=signal, rows=free)
-    _send(flight, [row for row in free if row.id not in lacks])
-    if lacks:
-        unset = [row for row in free if row.id in lacks]
-        _beside().submit(_send_when_set, flight, unset, lacks).add_done_callback(_said)
+def place(*, schema: str, signal: SignalRow, rows: Sequence[Claimed], again: bool = False) -> Flight:
+    """Send these orders, once each, as far as the limits of the outside allow; the others go back to PLANNED.
+
+    Returns at once; the flight tells when the results of what was sent are written.
+
+    :param again: they are sent again, and have their place in the buckets already
+    """
+    if again:
+        free = gate.places(schema=schema, signal=signal, rows=rows)
+    else:
+        free, back, wait_ms = gate.fit(schema=schema, signal=signal, rows=rows)
+        if back:
+            gate.give_back(schema=schema, signal=signal, rows=back, wait_ms=wait_ms)
+    flight = Flight(schema=schema, signal=signal, places=free, again=again)
+    if not free:
+        return flight
+    going = [row for members in free.values() for row in members]
+    lacks = setup.lacking(schema=schema, signal=signal, rows=going)
+    flight.sides = setup.sides(schema=schema, signal=signal, rows=going)
+    if not lacks:
+        _send(flight, free)
+        return flight
+    _send(flight, _among(free, {row.id for row in going} - lacks.keys()))
+    unset = [row for row in going if row.id in lacks]
+    _beside().submit(_send_when_set, flight, free, unset, lacks).add_done_callback(_said)
     return flight
 
 
-def _send(flight: Flight, rows: Sequence[Claimed]) -> None:
-    if rows:
-        chunks = order_chunks(flight.signal, rows, flight.sides)
+def _among(places: Mapping[Place, Sequence[Claimed]], orders: Collection[int]) -> dict[Place, list[Claimed]]:
+    kept = {place: [row for row in rows if row.id in orders] for place, rows in places.items()}
+    return {place: rows for place, rows in kept.items() if rows}
+
+
+def _send(flight: Flight, places: Mapping[Place, Sequence[Claimed]]) -> None:
+    if places:
+        chunks = order_chunks(flight.signal, places, flight.sides)
         lane().send(schema=flight.schema, chunks=chunks, on_results=flight.heard)
 
 
-def _send_when_set(flight: Flight, rows: Sequence[Claimed], lacks: Mapping[int, Lacks]) -> None:
+def _send_when_set(
+    flight: Flight,
+    places: Mapping[Place, Sequence[Claimed]],
+    rows: Sequence[Claimed],
+    lacks: Mapping[int, Lacks],
+) -> None:
     """Set the accounts up, then send. What comes too late for its fence comes back as not sent, and is asked after."""
     fence_ms = int(settings.COPY_RECV_WINDOW_MS * FENCE)
     try:
         done = setup.set_up(schema=flight.schema, signal=flight.signal, rows=rows, lacks=lacks, fence_ms=fence_ms)
         flight.ended(done.others)
-        _send(flight, done.ready)
+        _send(flight, _among(places, {row.id for row in done.ready}))
     except Exception as error:
         flight.failed(error)  # whoever waits hears of it; the leases run out and the sweep goes on
         raise
@@ -165,18 +214,19 @@ def land() -> None:
 _air: dict[int, deque[Flight]] = {}
 
 
-def order_chunks(signal: SignalRow, rows: Sequence[Claimed], sides: Mapping[int, str]) -> list[Chunk]:
-    """One chunk for each shape of order among the rows; within it only account, quantity and id differ.
+def order_chunks(signal: SignalRow, places: Mapping[Place, Sequence[Claimed]], sides: Mapping[int, str]) -> list[Chunk]:
+    """One chunk for each place and shape of order; within it only account, quantity and id differ.
 
     :param sides: by order, the side it goes by on its account, where that is not the signal's own
     """
     groups: dict[tuple[Any, ...], list[Claimed]] = defaultdict(list)
-    for row in rows:
-        side = sides.get(row.id, signal.position_side) if sides else signal.position_side
-        groups[(row.environment, row.type, row.time_in_force, row.limit_price, row.reduce_only, side)].append(row)
+    for where, rows in places.items():
+        for row in rows:
+            side = sides.get(row.id, signal.position_side) if sides else signal.position_side
+            groups[(where, row.type, row.time_in_force, row.limit_price, row.reduce_only, side)].append(row)
     window = settings.COPY_RECV_WINDOW_MS
     chunks = []
-    for (environment, kind, tif, limit, reduce_only, position_side), members in _parts(groups):
+    for (where, kind, tif, limit, reduce_only, position_side), members in _parts(groups):
         head = binance.order_head(
             market=signal.market,
             symbol=signal.symbol,
@@ -192,7 +242,7 @@ def order_chunks(signal: SignalRow, rows: Sequence[Claimed], sides: Mapping[int,
             Chunk(
                 venue=signal.exchange,
                 market=signal.market,
-                env=environment,
+                env=where.environment,
                 method="POST",
                 path=binance.ORDER_PATH[signal.market],
                 head=head,
@@ -200,6 +250,7 @@ def order_chunks(signal: SignalRow, rows: Sequence[Claimed], sides: Mapping[int,
                 not_after_ms=min(row.sent_ms for row in members) + int(window * FENCE),
                 timeout_ms=settings.COPY_HTTP_TIMEOUT_MS,
                 urgent=signal.effect == "close",
+                address=where.address,
             )
         )
     return chunks
@@ -260,12 +311,20 @@ def _write_for_ever(batches: queue.SimpleQueue[Batch]) -> None:
         for batch in waiting:
             by_flight[id(batch.flight)].append(batch)
         for members in by_flight.values():
-            _write(members[0].flight, [told for batch in members for told in batch.told])
+            told = [told for batch in members for told in batch.told]
+            _write(members[0].flight, told, [answer for batch in members for answer in batch.answers])
 
 
-def _write(flight: Flight, told: list[Told]) -> None:
+def _write(flight: Flight, told: list[Told], answers: list[Result]) -> None:
     try:
-        _retried(lambda: results.write(schema=flight.schema, signal=flight.signal, told=told))
+        flight.heed(answers)
+        refused = [item for item in told if item.report.status is Status.PLANNED]
+        if refused:
+            _retried(lambda: flight.refused(refused, answers))
+            kept = [item for item in told if item.report.status is not Status.PLANNED]
+        else:
+            kept = told
+        _retried(lambda: results.write(schema=flight.schema, signal=flight.signal, told=kept))
         flight.written(len(told))
     except Exception as error:  # noqa: BLE001 - whatever it was, the task must hear of it and the thread must live
         _logger.exception("submit.unwritten", signal=flight.signal.id, orders=len(told))

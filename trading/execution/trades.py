@@ -1,7 +1,7 @@
 """Fetch the executions that an order's answer did not name: futures answer without them, questions always do.
 
-Each question weighs five on the venue's scale, so they come from a budget of their own and wait when it is used up:
-a fee that is known a minute later hurts nobody, an order that finds the door shut does.
+Each question weighs five on the venue's scale, so they may use a small part of its limit alone and wait when that is
+used up: a fee that is known a minute later hurts nobody, an order that finds the door shut does.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from django.conf import settings
 from citadel.client import Chunk, Result
 from obscura.core import clock
 from obscura.core.money import ZERO
-from obscura.core.ratelimit import Rate, take
 from pools import followers
-from trading.execution import db, hush, results
+from trading.execution import db, gate, limits, results
 from trading.execution.execute import load_signal
 from trading.execution.lane import lane
+from trading.execution.limits import Place
 from trading.execution.store import SignalRow
 from trading.venues import binance
 
-WEIGHT, AT_ONCE = 5, 40
-BUDGET = Rate(limit=1200, seconds=60)
+AT_ONCE = 40
 
 _INCOMPLETE = """select o.id, o.account_id::text, o.environment, o.client_id, o.venue_order_id, o.subscription_id
  from {s}.trading_order o where o.id = any(%s) and o.filled > 0 and o.venue_order_id <> ''
@@ -37,7 +36,7 @@ _INCOMPLETE = """select o.id, o.account_id::text, o.environment, o.client_id, o.
 def fetch(*, schema: str, signal_id: int, orders: Sequence[int]) -> int:
     """Fetch missing trades of these orders, insert those that are new, and charge their fees.
 
-    Returns how many orders are still without: the budget was used up, or the venue did not answer.
+    Returns how many orders are still without: there was no room in the limits, or the venue did not answer.
     """
     signal = load_signal(schema=schema, signal_id=signal_id)
     if signal is None:
@@ -45,11 +44,10 @@ def fetch(*, schema: str, signal_id: int, orders: Sequence[int]) -> int:
     rows = db.session().execute(db.sql(_INCOMPLETE, schema), [list(orders)]).fetchall()
     left = len(rows)
     for start in range(0, len(rows), AT_ONCE):
-        part = rows[start : start + AT_ONCE]
-        bucket = f"trades:{signal.exchange}:{signal.market}"
-        if not take(bucket, rate=BUDGET, cost=WEIGHT * len(part)).allowed:
+        answered = _fetch_part(schema, signal, rows[start : start + AT_ONCE])
+        left -= answered
+        if not answered:
             break
-        left -= _fetch_part(schema, signal, part)
     return left
 
 
@@ -103,27 +101,41 @@ def _charge(cursor: Any, schema: str, signal: SignalRow, fees: dict[int, tuple[D
 def ask(*, schema: str, signal: SignalRow, rows: Sequence[Any]) -> list[Result]:
     """One question for each order; a row is (order id, account, environment, client order id, venue order id, …)."""
     now, window = clock.millis(clock.now()), settings.COPY_RECV_WINDOW_MS
-    groups: dict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        groups[row[2]].append(row)
+    groups = _admitted(schema, signal, rows)
     chunks = [
         Chunk(
             venue=signal.exchange,
             market=signal.market,
-            env=environment,
+            env=place.environment,
             method="GET",
             path=binance.TRADES_PATH[signal.market],
             head=binance.question(symbol=signal.symbol, recv_window_ms=window),
             rows=[(row[0], UUID(row[1]).bytes, f"&orderId={row[4]}&timestamp={now}".encode()) for row in group],
             not_after_ms=now + window // 2,
             timeout_ms=settings.COPY_HTTP_TIMEOUT_MS,
+            address=place.address,
         )
-        for environment, group in groups.items()
-        if not hush.hushed(environment=environment, exchange=signal.exchange, market=signal.market)
+        for place, group in groups.items()
     ]
     heard: list[Result] = []
     if chunks:
         lane().send(schema=schema, chunks=chunks, on_results=heard.extend).result(timeout=15)
-    for chunk in chunks:
-        hush.heed(heard, environment=chunk.env, exchange=signal.exchange, market=signal.market)
+    for place, group in groups.items():
+        mine = {row[0] for row in group}
+        limits.heed(place, [answer for answer in heard if answer.row in mine])
     return heard
+
+
+def _admitted(schema: str, signal: SignalRow, rows: Sequence[Any]) -> dict[Place, list[Any]]:
+    """Those that may be asked after now, by place."""
+    groups: dict[Place, list[Any]] = defaultdict(list)
+    addresses = gate.addresses_of(schema, [row[1] for row in rows])
+    for row in rows:
+        groups[Place(row[2], signal.exchange, signal.market, addresses[row[1]])].append(row)
+    for place, group in list(groups.items()):
+        weight = place.venue.trades_weight if place.venue else 1
+        admitted = limits.admit(place, limits.TRADES, count=len(group), weight=weight)
+        groups[place] = [row for at, row in enumerate(group) if admitted.held(at) is None]
+        if not groups[place]:
+            del groups[place]
+    return groups

@@ -13,6 +13,8 @@ from obscura.core import clock
 from obscura.core.money import ZERO, plain
 from trading.domain.market import Bracket
 from trading.domain.order_state import Status
+from trading.domain.waiting import Held
+from trading.venues.quirks import Then, then
 
 ORDER_PATH = {"spot": "/api/v3/order", "usdm": "/fapi/v1/order"}
 BRACKETS_PATH = "/fapi/v1/leverageBracket"
@@ -33,11 +35,6 @@ _STATUS = {
 UNKNOWN_ORDER = -2013
 WRONG_MODE = "-4061"
 """The code of a refusal because the account keeps longs and shorts apart, or does not, unlike the order."""
-_DUPLICATE_USDM = -4116  # on spot it is a -2010 that says so in words
-
-# Codes after which nobody can say whether the order exists, or it certainly does not but may be sent again: the venue
-# is asked before anything else is done. 429 and 418 are such by their status.
-_ASK = {-1000, -1001, -1003, -1006, -1007, -1008, -1015, -1016, -1021, -1034}
 
 # The vault's own refusals: such a request never left and never will. Any other reason for an order that did not leave
 # (a process that is away, a time that has passed) lets it be asked after and sent again while it is fresh.
@@ -70,7 +67,11 @@ class Trade(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What the venue says of one order. `status` UNSURE: ask; None: the venue does not know the order."""
+    """What the venue says of one order.
+
+    `status` UNSURE: ask. PLANNED: it was refused unexecuted for the moment, and may be sent again. None: the venue does
+    not know the order.
+    """
 
     status: Status | None
     venue_id: str
@@ -139,11 +140,6 @@ def read_order(*, status: int, body: bytes) -> Report:
     except (KeyError, ValueError, TypeError, ArithmeticError):
         return _ask("garbage", "The exchange's answer made no sense")
     return _refused(status, answer)
-
-
-def venue_busy() -> Report:
-    """The report of an order that was not sent because the venue asked for a pause."""
-    return _ask("venue_busy", "The exchange asked for a pause; we will try while the trade is fresh")
 
 
 def mode_changed() -> Report:
@@ -245,9 +241,10 @@ def _refused(status: int, answer: dict[str, Any]) -> Report:
     message = "".join(char for char in str(answer.get("msg", ""))[:120] if char.isprintable())
     if code == UNKNOWN_ORDER:
         return Report(None, "", ZERO, None, ZERO, str(code), message, None, ())
-    duplicate = code == _DUPLICATE_USDM or (code == -2010 and "uplicate" in message)
-    # A redirection is no refusal: who answered it did not read the order.
-    if not 400 <= status < 500 or status in (418, 429) or code in _ASK or not code or duplicate:
+    what = then(status=status, code=code, message=message)
+    if what is Then.WAIT:
+        return Report(Status.PLANNED, "", ZERO, None, ZERO, str(code or status), Held.LIMITED.words, None, ())
+    if what is Then.ASK:
         return _ask(str(code or status), "The exchange could not take the order at that moment")
     words = _WORDS.get(code, "The exchange refused the order")
     if code in (-2010, -1013) and message:

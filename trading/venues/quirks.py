@@ -27,9 +27,39 @@ class Meaning(StrEnum):
     LISTEN_KEY = "listen_key"  # the user stream's key has ended: make a new one
 
 
+class Then(StrEnum):
+    """What is done about an order after such an answer."""
+
+    NEVER = "never"  # refused for good: it is rejected, and told
+    ASK = "ask"  # it may exist: the venue is asked before anything else is done
+    WAIT = "wait"  # refused unexecuted, for the moment: sent again after a pause, while the trade is fresh
+
+
+THEN: Mapping[Meaning, Then] = {
+    Meaning.INSUFFICIENT: Then.NEVER,
+    Meaning.DUPLICATE: Then.ASK,
+    Meaning.FILTER: Then.NEVER,
+    Meaning.HALTED: Then.NEVER,
+    # It did not execute, but a clock that is wrong would be wrong again: asking costs the pause that this needs.
+    Meaning.LATE: Then.ASK,
+    Meaning.KEY: Then.NEVER,
+    Meaning.THROTTLED: Then.WAIT,
+    Meaning.UNSURE: Then.ASK,
+    Meaning.UNKNOWN_ORDER: Then.ASK,
+    Meaning.REDUCE_ONLY: Then.NEVER,
+    Meaning.POSITION_MODE: Then.NEVER,
+    Meaning.ALREADY: Then.NEVER,
+    Meaning.LISTEN_KEY: Then.NEVER,
+}
+
 _COMMON = {
+    -1000: Meaning.UNSURE,
+    -1001: Meaning.UNSURE,
     -1003: Meaning.THROTTLED,
+    -1008: Meaning.THROTTLED,
     -1015: Meaning.THROTTLED,
+    -1016: Meaning.UNSURE,
+    -1034: Meaning.THROTTLED,
     -1006: Meaning.UNSURE,
     -1007: Meaning.UNSURE,
     -1021: Meaning.LATE,
@@ -63,13 +93,53 @@ _USDM = {
 }
 
 
+def _meaning(codes: Mapping[int, Meaning], code: int, message: str) -> Meaning | None:
+    known = codes.get(code)
+    if code == -2010:
+        if "uplicate" in message:
+            return Meaning.DUPLICATE
+        return known if "insufficient" in message.lower() else Meaning.FILTER
+    if code == -1013 and "closed" in message:
+        return Meaning.HALTED
+    return known
+
+
+_ANY_MARKET = {**_SPOT, **_USDM}
+
+
+def then(*, status: int, code: int, message: str) -> Then:
+    """What is done about an order that was answered like this: HTTP status, the venue's code (0: none) and words.
+
+    A code that is not known, with a status that blames the request, is a refusal for good.
+    """
+    meaning = _meaning(_ANY_MARKET, code, message)
+    if status in (418, 429) or meaning is Meaning.THROTTLED:
+        return Then.WAIT
+    # A redirection is no refusal either: who answered it did not read the order.
+    if not 400 <= status < 500 or not code:
+        return Then.ASK
+    return Then.NEVER if meaning is None else THEN[meaning]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most `limit` in each interval of so many seconds; intervals begin when the clock is a multiple of them.
+
+    `header` is the answer's header in which the exchange tells what it has counted.
+    """
+
+    limit: int
+    seconds: int
+    header: str
+
+
 @dataclass(frozen=True, slots=True)
 class Venue:
     """One market of one exchange.
 
     `most_client_id` is the length a client order id may have. `closes_exempt` says that reduce-only orders need no
-    minimum notional. `order_weight` and the limits are the exchange's own: weight a minute and address, orders in ten
-    seconds and account.
+    minimum notional. The limits are the exchange's own: `weight` for each of our addresses, `orders` for each account;
+    an order, a question after one and a question after its trades weigh so much.
     """
 
     exchange: str
@@ -83,22 +153,20 @@ class Venue:
     most_client_id: int = 36
     closes_exempt: bool = False
     order_weight: int = 1
-    weight_a_minute: int = 6_000
-    orders_in_ten_seconds: int = 100
+    question_weight: int = 4
+    trades_weight: int = 5
+    weight: Window = Window(6_000, 60, "x-mbx-used-weight-1m")
+    orders: tuple[Window, ...] = (
+        Window(100, 10, "x-mbx-order-count-10s"),
+        Window(200_000, 86_400, "x-mbx-order-count-1d"),
+    )
     # A duplicate client order id is refused only while the first is open: a filled one would be executed again.
     remembers_client_ids: bool = False
     ccxt_options: Mapping[str, Any] = field(default_factory=dict)
 
     def meaning(self, code: int, message: str = "") -> Meaning | None:
         """What a code means; None for one we do not know. Spot's -2010 needs the message to tell two things apart."""
-        known = self.codes.get(code)
-        if code == -2010:
-            if "uplicate" in message:
-                return Meaning.DUPLICATE
-            return known if "insufficient" in message.lower() else Meaning.FILTER
-        if code == -1013 and "closed" in message:
-            return Meaning.HALTED
-        return known
+        return _meaning(self.codes, code, message)
 
 
 # Only the calls that are needed: loading markets otherwise asks for currencies, margin pairs and other markets too.
@@ -131,6 +199,10 @@ BINANCE_USDM = Venue(
     hosts=frozenset({"fapi.binance.com", "fstream.binance.com", "ws-fapi.binance.com"}),
     codes=_USDM,
     closes_exempt=True,
+    order_weight=0,
+    question_weight=1,
+    weight=Window(2_400, 60, "x-mbx-used-weight-1m"),
+    orders=(Window(300, 10, "x-mbx-order-count-10s"), Window(1_200, 60, "x-mbx-order-count-1m")),
     ccxt_options={**_LEAN, "defaultType": "swap", "fetchMarkets": {"types": ["linear"]}},
 )
 VENUES: Mapping[tuple[str, str], Venue] = {(one.exchange, one.market): one for one in (BINANCE_SPOT, BINANCE_USDM)}

@@ -109,6 +109,12 @@ def tls_context(environment: str, authority: Path | None = None) -> ssl.SSLConte
     return ssl.create_default_context(cafile=str(path))
 
 
+def own_address() -> tuple[str, int] | None:
+    """Where our streams and questions come from: the first of OBSCURA_EGRESS_ADDRESSES; None: the system chooses."""
+    first = os.environ.get("OBSCURA_EGRESS_ADDRESSES", "").split(",")[0].strip()
+    return (first, 0) if first else None
+
+
 class Sessions:
     """All exchange sessions of one event loop. Close it when the loop ends.
 
@@ -133,9 +139,11 @@ class Sessions:
             context = self._contexts[environment] = tls_context(environment, self._authority)
             if environment == PAPER:
                 resolver = PaperResolver(*paper_address(self._paper))
-                connector: aiohttp.TCPConnector = PaperConnector(resolver=resolver, ssl=context, limit=CONNECTIONS)
+                connector: aiohttp.TCPConnector = PaperConnector(
+                    resolver=resolver, ssl=context, limit=CONNECTIONS, local_addr=own_address()
+                )
             else:
-                connector = aiohttp.TCPConnector(ssl=context, limit=CONNECTIONS)
+                connector = aiohttp.TCPConnector(ssl=context, limit=CONNECTIONS, local_addr=own_address())
             # trust_env stays off: a proxy from the environment would carry paper orders elsewhere.
             self._http[environment] = aiohttp.ClientSession(connector=connector, trust_env=False)
         return self._http[environment]

@@ -174,7 +174,7 @@ def test_on_futures_both_directions_carry_opens_and_closes(stand, side, back):
 def short_times(settings, monkeypatch):
     """As in the stories of silence: leases pass while one waits."""
     settings.COPY_RECV_WINDOW_MS, settings.COPY_HTTP_TIMEOUT_MS, settings.COPY_LEASE_MS = 600, 500, 900
-    monkeypatch.setattr("trading.execution.hush.LONGEST_S", 1.0)
+    monkeypatch.setattr("trading.execution.limits.LONGEST_S", 1)
 
 
 def settled(order: Order) -> Order:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.trading.engine.test_exactly_once import swept_until
 from trading.domain.order_state import Status
-from trading.execution import hush, reconcile
+from trading.execution import limits, reconcile
 from trading.execution.accounts import known, setup
 from trading.models import PositionMode, SymbolSetting
 
@@ -20,7 +20,7 @@ RICH = {"invest": "4000", "lose": "4000"}
 @pytest.fixture
 def short_times(settings, monkeypatch):
     """A receive window of 600 ms, so that fences and leases pass while one waits."""
-    monkeypatch.setattr(hush, "LONGEST_S", 1)
+    monkeypatch.setattr(limits, "LONGEST_S", 1)
     monkeypatch.setattr(reconcile, "ASK_AGAIN_MS", 200)
     settings.COPY_RECV_WINDOW_MS = 600
     settings.COPY_HTTP_TIMEOUT_MS = 400

@@ -12,8 +12,9 @@ from obscura.core import clock
 from obscura.core.errors import Unavailable
 from obscura.core.ratelimit import Rate, take
 from tenants import scope
-from trading.execution import hush
+from trading.execution import gate, limits
 from trading.execution.lane import lane
+from trading.execution.limits import Place
 from trading.market import cache, wanted
 from trading.venues import binance
 
@@ -37,7 +38,11 @@ def fetch(*, schema: str, account_id: UUID, environment: str, exchange: str, sym
     where = {"environment": environment, "exchange": exchange, "market": MARKET}
     if cache.brackets_age_s(**where).get(symbol, REFRESH_S) < REFRESH_S:
         return
-    if hush.hushed(**where) or not take(f"brackets:{environment}:{exchange}", rate=BUDGET).allowed:
+    address = gate.addresses_of(schema, [str(account_id)])[str(account_id)]
+    place = Place(environment, exchange, MARKET, address)
+    if limits.admit(place, limits.ASK, count=1, weight=1).held(0) is not None:
+        raise BracketsUnknown
+    if not take(f"brackets:{environment}:{exchange}", rate=BUDGET).allowed:
         raise BracketsUnknown
     now, window = clock.millis(clock.now()), settings.COPY_RECV_WINDOW_MS
     heard: list[Result] = []
@@ -51,10 +56,11 @@ def fetch(*, schema: str, account_id: UUID, environment: str, exchange: str, sym
         rows=[(0, account_id.bytes, f"&timestamp={now}".encode())],
         not_after_ms=now + window // 2,
         timeout_ms=settings.COPY_HTTP_TIMEOUT_MS,
+        address=address,
     )
     sent = lane().send(schema=schema, chunks=[chunk], on_results=heard.extend)
     sent.result(timeout=(settings.COPY_HTTP_TIMEOUT_MS + window) / 1000 + 2)
-    hush.heed(heard, **where)
+    limits.heed(place, heard)
     [answer] = heard
     if answer.status != 200:
         raise BracketsUnknown(details={"status": answer.status})

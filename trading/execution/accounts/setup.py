@@ -24,7 +24,7 @@ from trading.domain.intents import BOTH
 from trading.domain.order_state import Status
 from trading.domain.reasons import WORDS, Reason
 from trading.domain.setup import ISOLATED, Lacks
-from trading.execution import hush
+from trading.execution import gate, limits
 from trading.execution.accounts import known
 from trading.execution.lane import lane
 from trading.execution.store import Claimed, SignalRow
@@ -150,27 +150,33 @@ class _Round:
     def _ask(self, path: str, groups: Mapping[str, Sequence[Claimed]]) -> dict[int, Result]:
         now, window = clock.millis(clock.now()), settings.COPY_RECV_WINDOW_MS
         heard: list[Result] = []
+        parts = [
+            (head, where, members)
+            for head, rows in groups.items()
+            for where, members in gate.places(schema=self.schema, signal=self.signal, rows=rows).items()
+        ]
         chunks = [
             Chunk(
                 venue=self.signal.exchange,
                 market=self.signal.market,
-                env=environment,
+                env=where.environment,
                 method="POST",
                 path=path,
                 head=f"{head}&recvWindow={window}".encode(),
                 rows=[(row.id, UUID(row.account).bytes, f"&timestamp={now}".encode()) for row in members],
                 not_after_ms=min(row.sent_ms for row in members) + self.fence_ms,
                 timeout_ms=settings.COPY_HTTP_TIMEOUT_MS,
+                address=where.address,
             )
-            for head, rows in groups.items()
-            for environment, members in _by_environment(rows)
+            for head, where, members in parts
         ]
         if not chunks:
             return {}
         sent = lane().send(schema=self.schema, chunks=chunks, on_results=heard.extend)
         sent.result(timeout=(settings.COPY_HTTP_TIMEOUT_MS + window) / 1000 + 2)
-        for environment in {chunk.env for chunk in chunks}:
-            hush.heed(heard, environment=environment, exchange=self.signal.exchange, market=self.signal.market)
+        for _, where, members in parts:
+            mine = {row.id for row in members}
+            limits.heed(where, [answer for answer in heard if answer.row in mine])
         return {result.row: result for result in heard}
 
     def _sort_out(self, path: str, heard: Mapping[int, Result]) -> None:
@@ -179,13 +185,6 @@ class _Round:
             report = _report(path, result)
             if report is not None:
                 self.others.append((self.left.pop(order), report))
-
-
-def _by_environment(rows: Sequence[Claimed]) -> list[tuple[str, list[Claimed]]]:
-    found: dict[str, list[Claimed]] = defaultdict(list)
-    for row in rows:
-        found[row.environment].append(row)
-    return list(found.items())
 
 
 def _report(path: str, result: Result) -> Report | None:

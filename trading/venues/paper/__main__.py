@@ -20,7 +20,6 @@ from .control import Control
 from .door import Door
 from .exchange import Exchange
 from .hub import Hub
-from .limits import Limits
 from .market.capture import Capture
 from .market.live import Live
 from .market.synthetic import Synthetic
@@ -83,8 +82,8 @@ async def run(asked: argparse.Namespace) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    limits = Limits(enforced=asked.rate_limits == "binance")
-    exchange, hub = Exchange(symbols=load(asked.data), folder=asked.dir, limits=limits), Hub()
+    enforced = asked.rate_limits == "binance"
+    exchange, hub = Exchange(symbols=load(asked.data), folder=asked.dir, enforced=enforced), Hub()
     tape = Tape(exchange, hub)
     source = source_of(asked, tape)
     exchange.source = source.name

@@ -30,11 +30,12 @@ class Wrong(Exception):
 
 
 class Control:
-    """JSON in, JSON out. Paths: /health /stats /executions /accounts /deposit /faults /price /trade /drop."""
+    """JSON in, JSON out. Paths: /health /stats /executions /accounts /deposit /faults /price /trade /drop /limits."""
 
     def __init__(self, door: Door, source: Any) -> None:
         self.door, self.exchange, self.source = door, door.exchange, source
         self.began = time.time()
+        self.enforced = self.exchange.limits[SPOT].enforced
         self.calls: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
             ("GET", "/health"): self.health,
             ("GET", "/stats"): self.stats,
@@ -48,6 +49,9 @@ class Control:
             ("POST", "/price"): self.price,
             ("POST", "/trade"): self.trade,
             ("POST", "/drop"): self.drop,
+            ("GET", "/limits"): self.limits,
+            ("POST", "/limits"): self.set_limits,
+            ("DELETE", "/limits"): self.restore_limits,
         }
 
     def connection(self) -> Connection:
@@ -117,7 +121,29 @@ class Control:
             for one in self.exchange.ledger.accounts.values()
         ]
 
+    def limits(self, asked: dict[str, Any]) -> Any:
+        """By market: the limits, and what each address used of them in this minute."""
+        return {market: one.told() for market, one in self.exchange.limits.items()}
+
     # What shall be
+
+    def set_limits(self, asked: dict[str, Any]) -> Any:
+        """Other figures for a while: `market`, and any of `enforced`, `weight`, `orders` ({interval: limit})."""
+        one = self.exchange.limits.get(str(asked.get("market")))
+        if one is None:
+            raise Wrong("market is spot or usdm")
+        one.enforced = bool(asked.get("enforced", one.enforced))
+        one.weight_a_minute = int(asked.get("weight", one.weight_a_minute))
+        one.order_limits |= {
+            name: int(limit) for name, limit in asked.get("orders", {}).items() if name in one.order_limits
+        }
+        return one.told()
+
+    def restore_limits(self, asked: dict[str, Any]) -> Any:
+        """The exchange's own figures again, and nothing used."""
+        for one in self.exchange.limits.values():
+            one.restore(enforced=self.enforced)
+        return self.limits(asked)
 
     def accounts(self, asked: dict[str, Any]) -> Any:
         """One account, or many under `accounts`.

@@ -48,7 +48,8 @@ class Door:
             route = TABLE.get((request.method, request.path))
             if route is None:
                 raise refusals.no_path(request.method, request.path)
-            used = exchange.limits.weigh(request.address, route.weight)
+            limits = exchange.limits[route.market]
+            used = limits.weigh(request.address, route.weighs(request.query))
             headers = f"x-mbx-used-weight: {used}\r\nx-mbx-used-weight-1m: {used}\r\n"
             deadline = 0
             if route.access is SIGNED:
@@ -60,8 +61,8 @@ class Door:
                 key = request.headers.get(b"x-mbx-apikey", b"").decode("latin-1")
                 account, params = access.keyed(exchange.ledger, key), access.parse(request.query or request.body)
             if route.order and account is not None:
-                short, day = exchange.limits.order(account.id)
-                headers += f"x-mbx-order-count-10s: {short}\r\nx-mbx-order-count-1d: {day}\r\n"
+                for name, count in limits.order(account.id).items():
+                    headers += f"x-mbx-order-count-{name}: {count}\r\n"
             call = Call(exchange, self.tape, params, account)
             if exchange.faults.active:
                 label = account.label if account else None

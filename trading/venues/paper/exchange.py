@@ -16,7 +16,7 @@ from .book import Book, Level
 from .faults import Faults
 from .journal import Journal
 from .ledger import Account, Desk, Ledger, Order, Trade
-from .limits import Limits
+from .limits import both
 from .symbols import SPOT, Symbol
 from .wanted import Wanted
 
@@ -26,8 +26,8 @@ Key = tuple[str, str]  # market, symbol
 class Exchange:
     """State and the few verbs that change it. Everything runs on one event loop, so nothing here awaits."""
 
-    def __init__(self, *, symbols: dict[str, dict[str, Symbol]], folder: Path, limits: Limits) -> None:
-        self.symbols, self.limits, self.faults = symbols, limits, Faults()
+    def __init__(self, *, symbols: dict[str, dict[str, Symbol]], folder: Path, enforced: bool = True) -> None:
+        self.symbols, self.limits, self.faults = symbols, both(enforced=enforced), Faults()
         self.books: dict[Key, Book] = {}
         self.last: dict[Key, int] = {}
         self.ledger, self.journal = Ledger(symbols), Journal(folder)

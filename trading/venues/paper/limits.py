@@ -1,22 +1,21 @@
-"""Binance's rate limits: request weight an address, orders an account, and the ban of who does not listen."""
+"""Binance's rate limits, a set for each market: request weight an address, orders an account, and the ban of who does
+not listen."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from .refusals import Refused
+from .symbols import SPOT, USDM
 
-WEIGHT_A_MINUTE = 6_000
-ORDERS_IN_TEN_SECONDS = 100
-ORDERS_A_DAY = 200_000
 PATIENCE = 20  # requests answered 429 in one minute before the address is banned
 BAN_SECONDS = 120  # the shortest ban; a repeated one doubles, up to three days
 
-RULES = [
-    {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": WEIGHT_A_MINUTE},
-    {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": ORDERS_IN_TEN_SECONDS},
-    {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": ORDERS_A_DAY},
-]
+WEIGHT_A_MINUTE = {SPOT: 6_000, USDM: 2_400}
+ORDERS = {SPOT: {"10s": 100, "1d": 200_000}, USDM: {"10s": 300, "1m": 1_200}}
+"""How many orders an account may send in which interval."""
+INTERVALS = {"10s": (10, "SECOND", 10), "1m": (60, "MINUTE", 1), "1d": (86_400, "DAY", 1)}
 
 
 class Window:
@@ -38,19 +37,26 @@ class Window:
 class Address:
     """What one address used, was warned about, and whether it is banned."""
 
-    __slots__ = ("weight", "warned", "banned_until", "bans")
+    __slots__ = ("weight", "warned", "banned_until", "bans", "requests", "refused")
 
     def __init__(self) -> None:
         self.weight, self.warned, self.banned_until, self.bans = Window(), Window(), 0.0, 0
+        self.requests = self.refused = 0
 
 
 class Limits:
-    """Counts always, refuses only when `enforced`."""
+    """One market's. Counts always, refuses only when `enforced`. The figures may be made smaller for a while."""
 
-    def __init__(self, *, enforced: bool) -> None:
+    def __init__(self, market: str, *, enforced: bool) -> None:
+        self.market = market
+        self.restore(enforced=enforced)
+
+    def restore(self, *, enforced: bool) -> None:
+        """The exchange's own figures, and nothing used."""
         self.enforced = enforced
+        self.weight_a_minute, self.order_limits = WEIGHT_A_MINUTE[self.market], dict(ORDERS[self.market])
         self.addresses: dict[str, Address] = {}
-        self.orders: dict[int, tuple[Window, Window]] = {}
+        self.orders: dict[int, dict[str, Window]] = {}
 
     def weigh(self, address: str, weight: int) -> int:
         """Book a request; the weight used in this minute.
@@ -61,42 +67,68 @@ class Limits:
         one = self.addresses.get(address)
         if one is None:
             one = self.addresses[address] = Address()
+        one.requests += 1
         if now < one.banned_until:
+            one.refused += 1
             raise self._banned(one, now)
         used = one.weight.add(weight, now, 60)
-        if used > WEIGHT_A_MINUTE and self.enforced:
+        if used > self.weight_a_minute and self.enforced:
+            one.refused += 1
             if one.warned.add(1, now, 60) > PATIENCE:
                 one.bans += 1
                 one.banned_until = now + min(BAN_SECONDS * 2 ** (one.bans - 1), 259_200)
                 raise self._banned(one, now)
-            raise too_much(60 - int(now) % 60)
+            raise self._too_much(60 - int(now) % 60)
         return used
 
-    def order(self, account: int) -> tuple[int, int]:
-        """Book an order; the counts of ten seconds and of the day.
+    def order(self, account: int) -> dict[str, int]:
+        """Book an order; the counts by interval.
 
         :raises Refused: 429, -1015
         """
         now = time.time()
         windows = self.orders.get(account)
         if windows is None:
-            windows = self.orders[account] = (Window(), Window())
-        short, day = windows[0].add(1, now, 10), windows[1].add(1, now, 86_400)
-        if self.enforced and (short > ORDERS_IN_TEN_SECONDS or day > ORDERS_A_DAY):
-            limit, per, wait = (
-                (ORDERS_IN_TEN_SECONDS, "10 SECOND", 10 - int(now) % 10)
-                if short > ORDERS_IN_TEN_SECONDS
-                else (ORDERS_A_DAY, "1 DAY", 86_400 - int(now) % 86_400)
-            )
-            text = f"Too many new orders; current limit is {limit} orders per {per}."
-            raise Refused(-1015, text, 429, f"Retry-After: {wait}\r\n")
-        return short, day
+            windows = self.orders[account] = {name: Window() for name in self.order_limits}
+        counts = {name: windows[name].add(1, now, INTERVALS[name][0]) for name in self.order_limits}
+        for name, limit in self.order_limits.items() if self.enforced else ():
+            if counts[name] > limit:
+                seconds, unit, number = INTERVALS[name]
+                text = f"Too many new orders; current limit is {limit} orders per {number} {unit}."
+                raise Refused(-1015, text, 429, f"Retry-After: {seconds - int(now) % seconds}\r\n")
+        return counts
 
     def counts(self, account: int) -> list[dict[str, object]]:
         """How many orders an account sent in the current intervals."""
-        short, day = self.orders.get(account) or (Window(), Window())
+        windows, now = self.orders.get(account) or {}, time.time()
+        return [
+            _rule("ORDERS", name, limit)
+            | {"count": windows[name].add(0, now, INTERVALS[name][0]) if name in windows else 0}
+            for name, limit in self.order_limits.items()
+        ]
+
+    def rules(self) -> list[dict[str, object]]:
+        """As exchangeInfo tells them."""
+        weight = _rule("REQUEST_WEIGHT", "1m", self.weight_a_minute)
+        return [weight, *(_rule("ORDERS", name, limit) for name, limit in self.order_limits.items())]
+
+    def told(self) -> dict[str, object]:
+        """For the control port: the figures, and what each address used of them in this minute, and asked ever."""
         now = time.time()
-        return [RULES[1] | {"count": short.add(0, now, 10)}, RULES[2] | {"count": day.add(0, now, 86_400)}]
+        return {
+            "enforced": self.enforced,
+            "weight": self.weight_a_minute,
+            "orders": self.order_limits,
+            "addresses": {
+                name: {
+                    "used": one.weight.add(0, now, 60),
+                    "requests": one.requests,
+                    "refused": one.refused,
+                    "banned": now < one.banned_until,
+                }
+                for name, one in self.addresses.items()
+            },
+        }
 
     @staticmethod
     def _banned(one: Address, now: float) -> Refused:
@@ -107,10 +139,19 @@ class Limits:
         )
         return Refused(-1003, text, 418, f"Retry-After: {max(1, round(one.banned_until - now))}\r\n")
 
+    def _too_much(self, wait: int) -> Refused:
+        text = (
+            f"Too much request weight used; current limit is {self.weight_a_minute} request weight per 1 MINUTE. "
+            "Please use WebSocket Streams for live updates to avoid polling the API."
+        )
+        return Refused(-1003, text, 429, f"Retry-After: {wait}\r\n")
 
-def too_much(wait: int) -> Refused:
-    text = (
-        f"Too much request weight used; current limit is {WEIGHT_A_MINUTE} request weight per 1 MINUTE. "
-        "Please use WebSocket Streams for live updates to avoid polling the API."
-    )
-    return Refused(-1003, text, 429, f"Retry-After: {wait}\r\n")
+
+def both(*, enforced: bool) -> Mapping[str, Limits]:
+    """The limits of both markets."""
+    return {market: Limits(market, enforced=enforced) for market in (SPOT, USDM)}
+
+
+def _rule(kind: str, name: str, limit: int) -> dict[str, object]:
+    _, unit, number = INTERVALS[name]
+    return {"rateLimitType": kind, "interval": unit, "intervalNum": number, "limit": limit}

@@ -9,7 +9,6 @@ import orjson
 
 from . import refusals
 from .amounts import full, rounded_ratio, short
-from .limits import RULES
 from .refusals import Refused
 from .reports import now_ms
 from .routes import Call, route
@@ -71,13 +70,14 @@ def exchange_info(call: Call, market: str) -> Any:
     answer: dict[str, Any] = {"timezone": "UTC", "serverTime": now_ms(), "obscuraMarket": call.exchange.source}
     if market == USDM:
         answer |= {"futuresType": "U_MARGINED", "assets": [{"asset": "USDT", "marginAvailable": True}]}
-    return {**answer, "rateLimits": RULES, "exchangeFilters": [], "symbols": infos}
+    return {**answer, "rateLimits": call.exchange.limits[market].rules(), "exchangeFilters": [], "symbols": infos}
 
 
 @route("GET", "/dapi/v1/exchangeInfo", market=USDM)
 def coin_margined(call: Call) -> Any:
     """The venue has no coin-margined market, and says so with an empty list."""
-    empty: dict[str, Any] = {"timezone": "UTC", "serverTime": now_ms(), "rateLimits": RULES}
+    empty: dict[str, Any] = {"timezone": "UTC", "serverTime": now_ms()}
+    empty["rateLimits"] = call.exchange.limits[USDM].rules()
     return {**empty, "exchangeFilters": [], "symbols": []}
 
 

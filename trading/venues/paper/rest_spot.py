@@ -102,14 +102,14 @@ def all_orders(call: Call) -> Any:
     return [shapes.spot_order(order) for order in ordered(call, SPOT)]
 
 
-@route("GET", "/api/v3/myTrades", market=SPOT, access=SIGNED, weight=20)
+@route("GET", "/api/v3/myTrades", market=SPOT, access=SIGNED, weight=20, of_one_order=5)
 def my_trades(call: Call) -> Any:
     return [shapes.spot_trade(trade) for trade in traded(call, SPOT)]
 
 
 @route("GET", "/api/v3/rateLimit/order", market=SPOT, access=SIGNED, weight=40)
 def order_counts(call: Call) -> Any:
-    return call.exchange.limits.counts(call.owner.id)
+    return call.exchange.limits[SPOT].counts(call.owner.id)
 
 
 @route("GET", "/api/v3/account/commission", market=SPOT, access=SIGNED, weight=20)

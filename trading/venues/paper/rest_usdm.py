@@ -23,7 +23,7 @@ def _symbol(call: Call) -> Symbol:
     return symbol_of(call.params, call.exchange.symbols[USDM])
 
 
-@route("POST", "/fapi/v1/order", market=USDM, access=SIGNED, order=True)
+@route("POST", "/fapi/v1/order", market=USDM, access=SIGNED, weight=0, order=True)
 def place(call: Call) -> Any:
     kind = call.params.get("newOrderRespType") or "ACK"
     if kind not in ANSWERS:

@@ -38,19 +38,30 @@ class Route:
     access: str = OPEN
     weight: int = 1
     order: bool = False  # counts against the account's order limits
+    of_one_order: int = 0  # the weight where the query names an order; 0: the same
+
+    def weighs(self, query: bytes) -> int:
+        """What this request weighs."""
+        return self.of_one_order if self.of_one_order and b"orderId=" in query else self.weight
 
 
 TABLE: dict[tuple[str, str], Route] = {}
 
 
 def route(
-    method: str, *paths: str, market: str, access: str = OPEN, weight: int = 1, order: bool = False
+    method: str,
+    *paths: str,
+    market: str,
+    access: str = OPEN,
+    weight: int = 1,
+    order: bool = False,
+    of_one_order: int = 0,
 ) -> Callable[[Handler], Handler]:
     """Register a handler for a method and paths; it answers anything JSON-able."""
 
     def register(handler: Handler) -> Handler:
         for path in paths:
-            TABLE[method, path] = Route(handler, market, access, weight, order)
+            TABLE[method, path] = Route(handler, market, access, weight, order, of_one_order)
         return handler
 
     return register

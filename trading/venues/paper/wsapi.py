@@ -69,7 +69,7 @@ class Session:
             id, params = message.get("id"), message.get("params") or {}
             if not isinstance(params, dict):
                 raise refusals.malformed("params", "{}")
-            used = self.exchange.limits.weigh(self.address, 2)
+            used = self.exchange.limits[self.market].weigh(self.address, 2)
             result = self._do(message["method"], params)
         except orjson.JSONDecodeError:
             self._say(None, 400, {"error": {"code": -1135, "msg": "Invalid JSON Request"}}, used)
@@ -96,7 +96,7 @@ class Session:
             account, params, deadline = access.signed_params(self.exchange.ledger, params)
             access.still_in_time(deadline)
         if route.order and account is not None:
-            self.exchange.limits.order(account.id)
+            self.exchange.limits[self.market].order(account.id)
         return route.handler(Call(self.exchange, self.tape, params, account))
 
     def _subscribe(self, params: dict[str, Any]) -> dict[str, int]:
@@ -116,9 +116,7 @@ class Session:
         return {}
 
     def _say(self, id: Any, status: int, body: dict[str, Any], used: int) -> None:
-        limits = [
-            {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6_000, "count": used}
-        ]
+        limits = [self.exchange.limits[self.market].rules()[0] | {"count": used}]
         self.socket.send(orjson.dumps({"id": id, "status": status, **body, "rateLimits": limits}))
 
 
