@@ -18,7 +18,7 @@ from trading.execution.execute import execute
 from trading.execution.limits import Place
 from trading.market import cache
 from trading.models import Order
-from trading.venues.quirks import BINANCE_SPOT, VENUES, Window
+from trading.venues.quirks import BINANCE_SPOT, BINANCE_USDM, VENUES, Window
 
 DAY = 86_400
 HERE = Place("paper", "binance", "spot")
@@ -186,6 +186,41 @@ def test_an_account_with_too_many_orders_waits_alone(stand, monkeypatch):
     stand.plan()
     # Ben's day is used up as far as is known, so nothing more of his is even tried; Cleo's goes on.
     assert (stand.order(ben, late).error_code, stand.order(cleo, late).status) == ("rate_limit", Status.FILLED)
+
+
+def test_on_usdm_the_account_is_limited_and_the_address_is_not(stand, monkeypatch):
+    venue = replace(
+        BINANCE_USDM,
+        weight=Window(0, DAY, "x-mbx-used-weight-1m"),
+        orders=(Window(2, DAY, "x-mbx-order-count-10s"),),
+    )
+    monkeypatch.setitem(VENUES, ("binance", "usdm"), venue)
+    ben = stand.follower("ben", invest="4000", lose="4000")
+    first = stand.signal("buy", market="usdm")
+    stand.plan()
+    second, closed = stand.signal("buy", market="usdm"), stand.signal("sell", effect="close", market="usdm")
+    stand.plan()
+
+    # One of the two is kept for closes; this close waits for the open before it, whose fate is not known.
+    assert (statuses(first), statuses(second)) == ([(Status.FILLED, "")], [(Status.PLANNED, "rate_limit")])
+    assert (stand.order(ben, closed).waits, len(stand.executed(ben))) == (True, 1)
+
+
+def test_a_close_that_waits_for_an_open_without_room_goes_out_when_that_is_missed(stand, weight):
+    ben = stand.follower("ben")
+    stand.signal("buy")
+    stand.plan()
+    stand.pool.signal_ttl_s = 1
+    stand.pool.save()
+    weight(1)
+    opened, closed = stand.signal("buy"), stand.signal("sell", effect="close")
+    stand.plan()
+    assert (statuses(opened), stand.order(ben, closed).waits) == ([(Status.PLANNED, "rate_limit")], True)
+
+    swept_until(stand, stand.order(ben, opened), Status.MISSED)
+    swept_until(stand, stand.order(ben, closed), Status.FILLED)
+
+    assert stand.holding(ben).qty == 0
 
 
 # -- addresses -------------------------------------------------------------------------------------------------------
