@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -59,6 +60,8 @@ def execute(
         Claimed(*row)
         for row in session.execute(db.sql(store.CLAIM_RANGE, schema), [settings.COPY_LEASE_MS, *ids]).fetchall()
     ]
+    if signal.effect == "close":
+        _overtake(schema, ids)
     if signal.effect == "close" or signal.market == "usdm":
         rows += claim_waiting(schema=schema, signal=signal, first=first, last=last)
     sent = 0
@@ -85,7 +88,7 @@ def _miss(schema: str, signal: SignalRow, ids: list[int]) -> None:
         db.session()
         .execute(
             db.sql(
-                "select id, error_code from {s}.trading_order where signal_id = %s"
+                "select id, error_code, attempts from {s}.trading_order where signal_id = %s"
                 f" and subscription_id between %s and %s and status = {Status.PLANNED:d}",
                 schema,
             ),
@@ -94,8 +97,23 @@ def _miss(schema: str, signal: SignalRow, ids: list[int]) -> None:
         .fetchall()
     )
     for start in range(0, len(found), STATED):
-        told = [Told(row[0], None, _missed(row[1])) for row in found[start : start + STATED]]
+        told = [Told(row[0], row[2], _missed(row[1])) for row in found[start : start + STATED]]
         results.write(schema=schema, signal=signal, told=told)
+
+
+def _overtake(schema: str, ids: list[int]) -> None:
+    """Miss the opens that still wait for room while a close waits behind them: nothing of them is anywhere.
+
+    A close must not wait for what is not even sent. An open that was claimed meanwhile has another attempt, and stays.
+    """
+    found: dict[int, list[Told]] = defaultdict(list)
+    report = Report(Status.MISSED, "", ZERO, None, ZERO, *waiting.OVERTAKEN, None, ())
+    for opened, order, attempt in db.session().execute(db.sql(store.OVERTAKEN, schema), ids).fetchall():
+        found[opened].append(Told(order, attempt, report))
+    for opened, told in found.items():
+        other = load_signal(schema=schema, signal_id=opened)
+        assert other is not None  # its orders are here
+        results.write(schema=schema, signal=other, told=told)
 
 
 def _missed(code: str) -> Report:

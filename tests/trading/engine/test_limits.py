@@ -14,7 +14,7 @@ from tests.trading.engine.stand import RULES
 from tests.trading.engine.test_exactly_once import swept_until
 from trading.domain.order_state import Status
 from trading.execution import gate, limits, reconcile
-from trading.execution.execute import execute
+from trading.execution.execute import NotSettled, execute
 from trading.execution.limits import Place
 from trading.market import cache
 from trading.models import Order
@@ -206,21 +206,41 @@ def test_on_usdm_the_account_is_limited_and_the_address_is_not(stand, monkeypatc
     assert (stand.order(ben, closed).waits, len(stand.executed(ben))) == (True, 1)
 
 
-def test_a_close_that_waits_for_an_open_without_room_goes_out_when_that_is_missed(stand, weight):
+def test_a_close_does_not_wait_for_an_open_that_found_no_room(stand, weight):
     ben = stand.follower("ben")
     stand.signal("buy")
     stand.plan()
-    stand.pool.signal_ttl_s = 1
-    stand.pool.save()
     weight(1)
     opened, closed = stand.signal("buy"), stand.signal("sell", effect="close")
     stand.plan()
     assert (statuses(opened), stand.order(ben, closed).waits) == ([(Status.PLANNED, "rate_limit")], True)
 
-    swept_until(stand, stand.order(ben, opened), Status.MISSED)
-    swept_until(stand, stand.order(ben, closed), Status.FILLED)
+    execute(schema="t_alpha", signal_id=closed.pk, first=ben.pk, last=ben.pk)
 
-    assert stand.holding(ben).qty == 0
+    missed = stand.order(ben, opened)
+    assert (missed.status, missed.error) == (
+        Status.MISSED,
+        "The lead had closed before there was room for it at the exchange",
+    )
+    assert (stand.order(ben, closed).status, stand.holding(ben).qty) == (Status.FILLED, 0)
+    ben.refresh_from_db()
+    assert (ben.reserved, ben.exposure) == (0, 0)
+
+
+def test_a_close_waits_for_an_open_that_was_claimed_again(stand, weight):
+    ben = stand.follower("ben")
+    stand.signal("buy")
+    stand.plan()
+    weight(1)
+    opened, closed = stand.signal("buy"), stand.signal("sell", effect="close")
+    stand.plan()
+    sending = stand.order(ben, opened)
+    Order.objects.filter(pk=sending.pk).update(status=Status.SENDING, attempts=2)
+
+    with pytest.raises(NotSettled):
+        execute(schema="t_alpha", signal_id=closed.pk, first=ben.pk, last=ben.pk)
+
+    assert (stand.order(ben, opened).status, stand.order(ben, closed).status) == (Status.SENDING, Status.PLANNED)
 
 
 # -- addresses -------------------------------------------------------------------------------------------------------
