@@ -11,7 +11,9 @@ from django.conf import settings
 from trading.domain.fanout import Decision, Follower, Lead, Terms, decide
 from trading.domain.intents import Delta, Piece, Wait, delta, intents
 from trading.domain.market import MarketFacts, Quote, Rules
+from trading.execution import limits
 from trading.execution.submit import FENCE
+from trading.venues.quirks import BINANCE_SPOT, BINANCE_USDM
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 BEN = Follower(
@@ -132,3 +134,25 @@ def test_the_lease_outlives_all_that_can_still_happen():
     assert (window, timeout, lease, FENCE) == (5_000, 4_000, 8_000, 0.6)
     assert FENCE * window + timeout < lease
     assert window < lease
+
+
+def test_the_limits_are_those_of_the_venues():
+    page = (settings.BASE_DIR / "docs" / "flows" / "copy_trade.md").read_text()
+    spans = {10: "in 10 s", 60: "a minute", 86_400: "a day"}
+
+    for name, venue in (("spot", BINANCE_SPOT), ("USD-M", BINANCE_USDM)):
+        orders = ", ".join(f"{window.limit:,} {spans[window.seconds]}" for window in venue.orders)
+        weights = f"{venue.order_weight} | {venue.question_weight} | {venue.trades_weight}"
+        assert f"| {name} | {venue.weight.limit:,} {spans[venue.weight.seconds]} | {orders} | {weights} |" in page
+
+
+def test_the_breaker_and_the_shares_are_those_of_the_code():
+    page = (settings.BASE_DIR / "docs" / "flows" / "copy_trade.md").read_text()
+
+    assert (limits.SHARES["close"], limits.SHARES["critical"]) == (1.0, 1.0)
+    assert (limits.SHARES["open"], limits.SHARES["ask"], limits.SHARES["trades"]) == (0.8, 0.8, 0.4)
+    assert "| all of it | four fifths | two fifths |" in page
+    assert f"after {limits.FAILURES} silences or 5xx in a row within {limits.WITHIN_MS // 1000} s." in page
+    rest = f"open, for {limits.REST_MS // 1000} s, then twice as long after each probe that fails"
+    assert f"| {rest}, up to {limits.LONGEST_REST_MS // 1000} s | wait | " in page
+    assert page.count(f"{limits.PROBES} every {limits.PACE_MS // 1000} s |") == 3

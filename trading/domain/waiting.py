@@ -36,6 +36,7 @@ _WORDS = {
     ),
 }
 
+OVERTAKEN = "overtaken", "The lead had closed before there was room for it at the exchange"
 STALE_CODE, STALE_WORDS = "stale_signal", "The lead's trade was already too old"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -60,6 +61,8 @@ def execute(
         Claimed(*row)
         for row in session.execute(db.sql(store.CLAIM_RANGE, schema), [settings.COPY_LEASE_MS, *ids]).fetchall()
     ]
+    if signal.effect == "close":
+        _overtake(schema, ids)
     if signal.effect == "close" or signal.market == "usdm":
         rows += claim_waiting(schema=schema, signal=signal, first=first, last=last)
     sent = 0
@@ -98,6 +101,21 @@ def _miss(schema: str, signal: SignalRow, ids: list[int]) -> None:
         # By attempt: whoever claimed one of them meanwhile has begun the next, and is not contradicted.
         told = [Told(row[0], row[1], _missed(row[2])) for row in found[start : start + STATED]]
         results.write(schema=schema, signal=signal, told=told)
+
+
+def _overtake(schema: str, ids: list[int]) -> None:
+    """Miss the opens that still wait for room while a close waits behind them: nothing of them is anywhere.
+
+    A close must not wait for what is not even sent. An open that was claimed meanwhile has another attempt, and stays.
+    """
+    found: dict[int, list[Told]] = defaultdict(list)
+    report = Report(Status.MISSED, "", ZERO, None, ZERO, *waiting.OVERTAKEN, None, ())
+    for opened, order, attempt in db.session().execute(db.sql(store.OVERTAKEN, schema), ids).fetchall():
+        found[opened].append(Told(order, attempt, report))
+    for opened, told in found.items():
+        other = load_signal(schema=schema, signal_id=opened)
+        assert other is not None  # its orders are here
+        results.write(schema=schema, signal=other, told=told)
 
 
 def _missed(code: str) -> Report:

@@ -146,9 +146,8 @@ def _with_trades(schema: str, signal: SignalRow, known: list[Told]) -> list[Told
         return known
     rows = db.session().execute(db.sql(_ORDERS_ASKED, schema), [bare]).fetchall()
     venue_ids = {told.order: told.report.venue_id for told in known}
-    answers = trades.ask(
-        schema=schema, signal=signal, rows=[(row[0], row[1], row[2], row[3], venue_ids[row[0]]) for row in rows]
-    )
+    named_rows = [(row[0], row[1], row[2], row[3], venue_ids[row[0]]) for row in rows]
+    answers = trades.ask(schema=schema, signal=signal, rows=named_rows, kind=limits.ASK)
     named = {answer.row: binance.read_trades(body=answer.body) for answer in answers if answer.status == 200}
     complete = []
     for told in known:

@@ -178,6 +178,14 @@ GIVE_BACK = f"""update {{s}}.trading_order o set status = {Status.PLANNED:d}, se
  from unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[]) u(id, attempt, code, words)
  where o.id = u.id and o.status = {Status.SENDING:d} and o.attempts = u.attempt returning o.subscription_id"""
 
+# Opens that went back for want of room, and behind which a close of this signal waits.
+OVERTAKEN = f"""select o.signal_id, o.id, o.attempts from {{s}}.trading_order c
+ join {{s}}.trading_order o on o.subscription_id = c.subscription_id and o.trader_id = c.trader_id
+   and o.market = c.market and o.symbol = c.symbol and o.id < c.id
+ where c.signal_id = %s and c.subscription_id between %s and %s and c.status = {Status.PLANNED:d} and c.waits
+   and o.effect = 'open' and o.status = {Status.PLANNED:d} and not o.waits and o.lease_until is not null
+ order by o.id"""
+
 STILL_WAITING = f"""select exists (select 1 from {{s}}.trading_order where signal_id = %s
  and subscription_id between %s and %s and status = {Status.PLANNED:d}
  and (lease_until is null or lease_until <= clock_timestamp()))"""

@@ -98,10 +98,13 @@ def _charge(cursor: Any, schema: str, signal: SignalRow, fees: dict[int, tuple[D
     followers.settle(cursor, schema=schema, changes=changes, today=clock.now().date())
 
 
-def ask(*, schema: str, signal: SignalRow, rows: Sequence[Any]) -> list[Result]:
-    """One question for each order; a row is (order id, account, environment, client order id, venue order id, …)."""
+def ask(*, schema: str, signal: SignalRow, rows: Sequence[Any], kind: str = limits.TRADES) -> list[Result]:
+    """One question for each order; a row is (order id, account, environment, client order id, venue order id, …).
+
+    :param kind: how much of the limits they may use: what something waits for may use more than a fee may
+    """
     now, window = clock.millis(clock.now()), settings.COPY_RECV_WINDOW_MS
-    groups = _admitted(schema, signal, rows)
+    groups = _admitted(schema, signal, rows, kind)
     chunks = [
         Chunk(
             venue=signal.exchange,
@@ -126,7 +129,7 @@ def ask(*, schema: str, signal: SignalRow, rows: Sequence[Any]) -> list[Result]:
     return heard
 
 
-def _admitted(schema: str, signal: SignalRow, rows: Sequence[Any]) -> dict[Place, list[Any]]:
+def _admitted(schema: str, signal: SignalRow, rows: Sequence[Any], kind: str) -> dict[Place, list[Any]]:
     """Those that may be asked after now, by place."""
     groups: dict[Place, list[Any]] = defaultdict(list)
     addresses = gate.addresses_of(schema, [row[1] for row in rows])
@@ -134,7 +137,7 @@ def _admitted(schema: str, signal: SignalRow, rows: Sequence[Any]) -> dict[Place
         groups[Place(row[2], signal.exchange, signal.market, addresses[row[1]])].append(row)
     for place, group in list(groups.items()):
         weight = place.venue.trades_weight if place.venue else 1
-        admitted = limits.admit(place, limits.TRADES, count=len(group), weight=weight)
+        admitted = limits.admit(place, kind, count=len(group), weight=weight)
         groups[place] = [row for at, row in enumerate(group) if admitted.held(at) is None]
         if not groups[place]:
             del groups[place]

@@ -14,11 +14,11 @@ from tests.trading.engine.stand import RULES
 from tests.trading.engine.test_exactly_once import swept_until
 from trading.domain.order_state import Status
 from trading.execution import gate, limits, reconcile
-from trading.execution.execute import execute
+from trading.execution.execute import NotSettled, execute
 from trading.execution.limits import Place
 from trading.market import cache
 from trading.models import Order
-from trading.venues.quirks import BINANCE_SPOT, VENUES, Window
+from trading.venues.quirks import BINANCE_SPOT, BINANCE_USDM, VENUES, Window
 
 DAY = 86_400
 HERE = Place("paper", "binance", "spot")
@@ -186,6 +186,61 @@ def test_an_account_with_too_many_orders_waits_alone(stand, monkeypatch):
     stand.plan()
     # Ben's day is used up as far as is known, so nothing more of his is even tried; Cleo's goes on.
     assert (stand.order(ben, late).error_code, stand.order(cleo, late).status) == ("rate_limit", Status.FILLED)
+
+
+def test_on_usdm_the_account_is_limited_and_the_address_is_not(stand, monkeypatch):
+    venue = replace(
+        BINANCE_USDM,
+        weight=Window(0, DAY, "x-mbx-used-weight-1m"),
+        orders=(Window(2, DAY, "x-mbx-order-count-10s"),),
+    )
+    monkeypatch.setitem(VENUES, ("binance", "usdm"), venue)
+    ben = stand.follower("ben", invest="4000", lose="4000")
+    first = stand.signal("buy", market="usdm")
+    stand.plan()
+    second, closed = stand.signal("buy", market="usdm"), stand.signal("sell", effect="close", market="usdm")
+    stand.plan()
+
+    # One of the two is kept for closes; this close waits for the open before it, whose fate is not known.
+    assert (statuses(first), statuses(second)) == ([(Status.FILLED, "")], [(Status.PLANNED, "rate_limit")])
+    assert (stand.order(ben, closed).waits, len(stand.executed(ben))) == (True, 1)
+
+
+def test_a_close_does_not_wait_for_an_open_that_found_no_room(stand, weight):
+    ben = stand.follower("ben")
+    stand.signal("buy")
+    stand.plan()
+    weight(1)
+    opened, closed = stand.signal("buy"), stand.signal("sell", effect="close")
+    stand.plan()
+    assert (statuses(opened), stand.order(ben, closed).waits) == ([(Status.PLANNED, "rate_limit")], True)
+
+    execute(schema="t_alpha", signal_id=closed.pk, first=ben.pk, last=ben.pk)
+
+    missed = stand.order(ben, opened)
+    assert (missed.status, missed.error) == (
+        Status.MISSED,
+        "The lead had closed before there was room for it at the exchange",
+    )
+    assert (stand.order(ben, closed).status, stand.holding(ben).qty) == (Status.FILLED, 0)
+    ben.refresh_from_db()
+    assert (ben.reserved, ben.exposure) == (0, 0)
+
+
+def test_a_close_waits_for_an_open_that_was_claimed_again(stand, weight):
+    ben = stand.follower("ben")
+    stand.signal("buy")
+    stand.plan()
+    weight(1)
+    opened, closed = stand.signal("buy"), stand.signal("sell", effect="close")
+    stand.plan()
+    sending = stand.order(ben, opened)
+    Order.objects.filter(pk=sending.pk).update(status=Status.SENDING, attempts=2)
+
+    with pytest.raises(NotSettled):
+        execute(schema="t_alpha", signal_id=closed.pk, first=ben.pk, last=ben.pk)
+
+    assert (stand.order(ben, opened).status, stand.order(ben, closed).status) == (Status.SENDING, Status.PLANNED)
 
 
 # -- addresses -------------------------------------------------------------------------------------------------------
