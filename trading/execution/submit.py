@@ -12,6 +12,8 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
+from math import inf
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -20,7 +22,8 @@ from django.conf import settings
 
 from citadel.client import Chunk, Result
 from obscura.core import log
-from trading.execution import db, hush, results
+from obscura.core.db.away import patiently
+from trading.execution import hush, results
 from trading.execution.lane import lane
 from trading.execution.results import Told
 from trading.execution.store import Claimed, SignalRow
@@ -73,7 +76,7 @@ class Flight:
             self._written.set()
 
     def failed(self, error: BaseException) -> None:
-        """Called by the writer when the tables could not be reached: leases run out and the sweep asks the venue."""
+        """Called by the writer when results could not be written: leases run out and the sweep asks the venue."""
         self.failure = error
         self._written.set()
 
@@ -199,7 +202,9 @@ def _write_for_ever(batches: queue.SimpleQueue[Batch]) -> None:
 
 def _write(flight: Flight, told: list[Told]) -> None:
     try:
-        _retried(lambda: results.write(schema=flight.schema, signal=flight.signal, told=told))
+        write = partial(results.write, schema=flight.schema, signal=flight.signal, told=told)
+        # For as long as the database is away: what venues said is known here and nowhere else without asking.
+        patiently(lambda: _retried(write), limit=inf)
         flight.written(len(told))
     except Exception as error:  # noqa: BLE001 - whatever it was, the task must hear of it and the thread must live
         _logger.exception("submit.unwritten", signal=flight.signal.id, orders=len(told))
@@ -207,12 +212,11 @@ def _write(flight: Flight, told: list[Told]) -> None:
 
 
 def _retried(work: Callable[[], None], tries: int = 3) -> None:
-    """Once more after a deadlock or a lost session: results are differences, so writing them again is safe."""
+    """Once more after a deadlock: results are differences, so writing them again is safe."""
     for left in reversed(range(tries)):
         try:
             work()
             return
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.OperationalError):
+        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
             if not left:
                 raise
-            db.close()
