@@ -41,6 +41,10 @@ app.conf.update(
         "priority_steps": [0],
         "visibility_timeout": 3600,
         "socket_timeout": None,
+        # A broker that is away is said so at once, not after six seconds: the nudge is a row, and the sweep sends it.
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0,
     },
     beat_schedule={
         "nudge.sweep": {"task": "nudge.sweep", "schedule": 1.0, "options": {"queue": "default", "expires": 5}},

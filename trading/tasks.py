@@ -86,7 +86,7 @@ def refresh_brackets() -> None:
 def sweep_all() -> None:
     """Look after unfinished signals of every tenant."""
     for tenant in tenants.scope.each(reason="copy sweep"):
-        counts = {"grouped": ingest.sweep(), **reconcile.sweep(schema=tenant.schema_name)}
+        counts = {"grouped": ingest.sweep(), **reconcile.sweep(schema=tenant.schema_name, fly=let_fly)}
         if any(counts.values()):
             _logger.info("sweep", schema=tenant.schema_name, **counts)
 

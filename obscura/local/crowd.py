@@ -31,6 +31,7 @@ from pools.curated.models import CuratedPool
 from pools.models import Pool, Subscription
 from tenants import services as tenants
 from tenants.types import TenantRef
+from trading.models import Signal
 
 BATCH = 500
 FOLLOWER_LABEL, LEAD_LABEL, SPARE_LABEL = "crowd", "lead", "spare"
@@ -81,6 +82,22 @@ def gather(
         signer.close()
     _analyze()
     return Crowd(tuple(lead for lead, _ in led), tuple(pool for _, pool in led), followers)
+
+
+def gather_few(*, ref: TenantRef, control: Control, followers: int, tag: str) -> UUID:
+    """A partner's pool in one tenant, that takes signals through the API, with followers of its own. Its id."""
+    signer = SignerClient(run_dir=settings.RUN_DIR, timeout=10.0)
+    try:
+        desk = Desk(signer=signer, intake=signer.intake_key()[0], control=control, tag=f"few-{tag}")
+        with tenants.entered(ref.schema):
+            pool = pools.create_pool(
+                kind="partner", name=f"Crowd few {tag}", actor=ACTOR, signal_ttl_s=300, max_slippage_bps=100
+            )
+            pools.activate_pool(pool_id=pool.id, actor=ACTOR)
+        _follow(desk, ref, followers, [pool.id])
+    finally:
+        signer.close()
+    return pool.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +216,9 @@ def _follow(desk: Desk, ref: TenantRef, count: int, led: Sequence[UUID]) -> None
 def _dismiss() -> None:
     """Followers and pools of earlier runs take no part any more."""
     for tenant in tenants.each(reason="dismiss earlier crowds"):
-        old = Pool.objects.filter(name__startswith="Crowd ").exclude(status="closed")
+        crowds = Pool.objects.filter(name__startswith="Crowd ")
+        Signal.objects.filter(pool_id__in=crowds.values("pk")).exclude(state="done").update(state="done")
+        old = crowds.exclude(status="closed")
         Subscription.objects.filter(pool__in=old).exclude(status="ended").update(status="ended", ended_at=clock.now())
         ExchangeAccount.objects.filter(label__startswith=f"{LEAD_LABEL} ").update(status="revoked")
         names = list(old.values_list("pk", flat=True))

@@ -18,11 +18,13 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
+
+from obscura.local import leftovers
 
 START_LIMIT_S = 30
 STOP_LIMIT_S = 20
@@ -40,6 +42,16 @@ class CannotStart(Exception):
     """A server did not start; the message names its log."""
 
 
+class NotRunning(Exception):
+    """There is no such server to be hurt."""
+
+
+def servers(var: Path) -> tuple[Postgres, Valkey]:
+    """Both servers of this folder, whether they run or not."""
+    ports = _ports(var)
+    return Postgres(var, ports["postgres"]), Valkey(var, ports["valkey"])
+
+
 def urls(var: Path) -> Urls:
     """The servers to use: those of the environment where both are named, the embedded ones otherwise."""
     database, redis = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
@@ -55,9 +67,8 @@ def urls(var: Path) -> Urls:
 def stop(var: Path) -> None:
     """Stop the embedded servers of this folder, if they run. Their data stays."""
     with _locked(var):
-        ports = _ports(var)
-        Postgres(var, ports["postgres"]).stop()
-        Valkey(var, ports["valkey"]).stop()
+        for server in servers(var):
+            server.stop()
 
 
 def kept_secret(path: Path) -> str:
@@ -109,8 +120,7 @@ def _taken(port: int) -> bool:
 
 def _ensure(var: Path, *, want_database: bool, want_redis: bool) -> Urls:
     for last in (False, True):
-        ports = _ports(var)
-        postgres, valkey = Postgres(var, ports["postgres"]), Valkey(var, ports["valkey"])
+        postgres, valkey = servers(var)
         try:
             if want_database:
                 postgres.start()
@@ -251,6 +261,19 @@ class Postgres:
             os.kill(pid, signal.SIGINT)
             _gone(lambda: self._pid() is None)
 
+    def crash(self, number: int = signal.SIGKILL) -> int:
+        """End it without a word: SIGKILL, or SIGQUIT for a stop that writes nothing down. Returns its pid."""
+        return _crash(self._pid(), number)
+
+    def crash_session(self, pick: Callable[[list[int]], int]) -> int:
+        """Kill one of its processes: it throws every session out and recovers by itself. Returns the pid."""
+        leader = self._pid()
+        if not leader:
+            raise NotRunning
+        pid = pick(sorted(leftovers.children(leader)))
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
 
 class Valkey:
     """One Valkey server that keeps what it is told (append-only file)."""
@@ -291,11 +314,16 @@ class Valkey:
     def stop(self) -> None:
         """Stop it; the append-only file has everything."""
         try:
-            pid = int((self.data / "valkey.pid").read_text())
-            os.kill(pid, signal.SIGTERM)
+            os.kill(int((self.data / "valkey.pid").read_text()), signal.SIGTERM)
         except (OSError, ValueError):
             return
         _gone(lambda: not self._alive())
+
+    def lose(self) -> int:
+        """Kill it, and all that it kept with it. Returns its pid."""
+        pid = _crash(int((self.data / "valkey.pid").read_text()), signal.SIGKILL)
+        shutil.rmtree(self.data)
+        return pid
 
 
 def _runs(command: list[str], owner: dict[str, Any]) -> bool:
@@ -315,6 +343,22 @@ def _wait(ready: Any, process: subprocess.Popen[bytes], name: str) -> None:
             raise CannotStart(f"{name}: it ended at once")
         time.sleep(0.02)
     raise CannotStart(f"{name}: not ready after {START_LIMIT_S} s")
+
+
+def _crash(pid: int | None, number: int) -> int:
+    if not pid:
+        raise NotRunning
+    os.kill(pid, number)
+    # A dead child of ours stays in the list of processes until it is waited for, and a successor thinks it alive.
+    _gone(lambda: _collected(pid) or leftovers.started(pid) is None)
+    return pid
+
+
+def _collected(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return False
 
 
 def _gone(gone: Any) -> None:

@@ -39,6 +39,7 @@ class DenialRow(NamedTuple):
     tenant: str
     signal: int
     subscription: int
+    reason: str = ""
 
 
 class Execution(NamedTuple):

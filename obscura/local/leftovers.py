@@ -57,6 +57,20 @@ def members(session: int) -> list[int]:
     return found
 
 
+def children(pid: int) -> list[int]:
+    """The direct children of a process, zombies left out."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == pid and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
 def supervisor(path: Path) -> int | None:
     """The pid of the supervisor that wrote the file, if it is alive."""
     try:

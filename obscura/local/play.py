@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from obscura.local.laws import LeadTrade
 from obscura.local.record import Lead, Window, trades_of
-from obscura.local.venue import Control
+from obscura.local.venue import Control, VenueAway
 
 # What a lead trades in one go, in the base asset: sizes that fill at the top of any of the markets.
 SIZES = {
@@ -92,16 +92,31 @@ class Diary:
         self._lock = threading.Lock()
 
     def trade(self, *, control: Control, lead: Lead, move: Move) -> Mapping[str, Any]:
-        """Trade at the venue as the lead's own app would, and write down what came of it."""
+        """Trade at the venue as the lead's own app would, and write down what came of it.
+
+        Where the venue ends before it answers, it is asked when it is back: only what did not happen is tried again.
+
+        :raises obscura.local.venue.VenueRefused: it did not trade
+        :raises obscura.local.venue.VenueAway: it does not come back
+        """
         client_id = uuid.uuid4().hex
-        answer = control.trade(
-            api_key=lead.api_key,
-            market=move.market,
-            symbol=move.symbol,
-            side=move.side,
-            quantity=f"{move.quantity.normalize():f}",
-            client_id=client_id,
-        )
+        while True:
+            try:
+                answer = control.trade(
+                    api_key=lead.api_key,
+                    market=move.market,
+                    symbol=move.symbol,
+                    side=move.side,
+                    quantity=f"{move.quantity.normalize():f}",
+                    client_id=client_id,
+                )
+                break
+            except VenueAway:
+                control.wait()
+                found = control.order(api_key=lead.api_key, market=move.market, client_id=client_id)
+                if found is not None:
+                    answer = found
+                    break
         with self._lock:
             self._trades |= set(trades_of(lead.account, move.market, move.symbol, answer))
             self._orders[str(answer["orderId"])] = client_id

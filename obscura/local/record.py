@@ -100,7 +100,7 @@ def read(*, window: Window, control: Control) -> Record:
         done |= dict(Order.objects.filter(signal_id__in=ids).values_list("client_id", "done_at"))
         denials += [
             DenialRow(schema, *row)
-            for row in Denial.objects.filter(signal_id__in=ids).values_list("signal_id", "subscription_id")
+            for row in Denial.objects.filter(signal_id__in=ids).values_list("signal_id", "subscription_id", "reason")
         ]
     signals += _missing(signals, told, followers)
     fills, unused, causes = _lead_fills(window)
@@ -129,22 +129,32 @@ def unsettled(*, window: Window) -> str:
             return f"{count} signals of {tenant.schema_name} are not done"
     with connection.cursor() as cursor:
         cursor.execute(_PROMISED, [list(_COPYING), window.since])
-        count = cursor.fetchone()[0]
-    return f"{count} promised tasks are not done" if count else ""
+        rows = cursor.fetchall()
+    return ", ".join(f"{count} promised {task} are not done" for task, count in rows)
 
 
-def wait_until_settled(*, window: Callable[[], Window], limit: float, every: float = 0.25) -> str:
-    """Wait until nothing is unsettled, at most `limit` seconds. What is still waited for then; empty when all came."""
-    end = time.monotonic() + limit
+def wait_until_settled(
+    *, window: Callable[[], Window], limit: float, every: float = 0.25, tell: Callable[[str], object] = len
+) -> str:
+    """Wait until nothing is unsettled, at most `limit` seconds. What is still waited for then; empty when all came.
+
+    :param tell: called every ten seconds with what is waited for
+    """
+    end, told = time.monotonic() + limit, time.monotonic()
     while waits := unsettled(window=window()):
         if time.monotonic() > end:
             return waits
+        if time.monotonic() > told + TELL_S:
+            told = time.monotonic()
+            tell(waits)
         time.sleep(every)
     return ""
 
 
+TELL_S = 10.0
 _COPYING = ("trading.plan", "trading.execute", "trading.relay", "trading.group")
-_PROMISED = "select count(*) from public.nudge_nudge where not dead and task = any(%s) and created_at >= %s"
+_PROMISED = """select task, count(*) from public.nudge_nudge where not dead and task = any(%s) and created_at >= %s
+ group by task order by task"""
 
 
 def _followers() -> dict[str, frozenset[int]]:

@@ -148,12 +148,17 @@ class Supervisor:
             child.pipe = -1
 
     def _reap(self) -> None:
-        for child in self.children.values():
-            if not child.pid:
-                continue
-            pid, status = os.waitpid(child.pid, os.WNOHANG)
-            if pid:
-                self._ended(child, os.waitstatus_to_exitcode(status))
+        """Take note of every child that ended. The embedded servers were born here too: a dead one must not linger."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            for child in self.children.values():
+                if child.pid == pid:
+                    self._ended(child, os.waitstatus_to_exitcode(status))
 
     def _ended(self, child: Child, code: int) -> None:
         # Whatever it had started must not go on beside its successor.

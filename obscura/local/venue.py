@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,10 +13,16 @@ import orjson
 from obscura.local.laws import Execution
 
 LIMIT_S = 30.0
+AWAY_LIMIT_S = 30.0
+MOVES_MONEY = frozenset({"/trade", "/deposit"})
 
 
 class VenueRefused(Exception):
     """The venue's control port did not do what was asked; the text is its own."""
+
+
+class VenueAway(Exception):
+    """The venue ended before it answered. Whether a trade happened is in its journal: ask when it is back."""
 
 
 class Control:
@@ -45,6 +52,27 @@ class Control:
         asked = {"api_key": api_key, "market": market, "symbol": symbol, "side": side, "quantity": quantity, **more}
         return self._call("POST", "/trade", asked)
 
+    def order(self, *, api_key: str, market: str, client_id: str) -> dict[str, Any] | None:
+        """What came of a trade whose answer was lost, as `trade` would have answered; None where it did not happen."""
+        found = self._call("GET", f"/order?api_key={api_key}&market={market}&client_id={client_id}")
+        answer: dict[str, Any] | None = found["order"]
+        return answer
+
+    def wait(self, *, limit: float = AWAY_LIMIT_S) -> None:
+        """Until the venue answers.
+
+        :raises VenueAway: it did not in time
+        """
+        end = time.monotonic() + limit
+        while True:
+            try:
+                self.health()
+                return
+            except VenueAway:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(0.05)
+
     def faults(self, **wanted: Any) -> None:
         self._call("POST", "/faults", wanted)
 
@@ -68,10 +96,9 @@ class Control:
         with self._lock:
             try:
                 return self._once(method, path, body)
-            except (http.client.RemoteDisconnected, ConnectionError):
-                # A connection that was kept open and has gone: only what changes nothing may be asked again.
-                self.close()
-                if method != "GET":
+            except VenueAway:
+                # A connection that was kept open has gone. What moves money may have happened, the rest is repeated.
+                if path in MOVES_MONEY:
                     raise
                 return self._once(method, path, body)
 
@@ -79,9 +106,13 @@ class Control:
         if self._connection is None:
             self._connection = http.client.HTTPConnection(*self._address, timeout=LIMIT_S)
         data = orjson.dumps(body) if body is not None else b""
-        self._connection.request(method, path, body=data, headers={"Content-Type": "application/json"})
-        answer = self._connection.getresponse()
-        text = answer.read()
+        try:
+            self._connection.request(method, path, body=data, headers={"Content-Type": "application/json"})
+            answer = self._connection.getresponse()
+            text = answer.read()
+        except (http.client.HTTPException, ConnectionError) as error:
+            self.close()
+            raise VenueAway(f"{method} {path}: {type(error).__name__}") from error
         if answer.status != 200:
             raise VenueRefused(text.decode("utf-8", "replace")[:200])
         return orjson.loads(text)

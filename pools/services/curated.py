@@ -136,12 +136,16 @@ def _place(one: CuratedPool, tenant: Tenant, origin: str) -> int:
         "status": status,
     }
     with transaction.atomic():
-        pool = Pool.objects.select_for_update(no_key=True).filter(pk=one.pk).first()
+        places = Pool.objects.select_for_update(no_key=True)
+        pool = places.filter(pk=one.pk).first()
         if pool is None:
             if not offered:
                 return 0
-            Pool.objects.create(pk=one.pk, kind=Pool.Kind.CURATED, remote=True, created_at=clock.now(), **values)
-            return 1
+            # A sweep may place it at the same moment: whoever comes second finds it.
+            made = {"kind": Pool.Kind.CURATED, "remote": True, "created_at": clock.now(), **values}
+            pool, created = places.get_or_create(pk=one.pk, defaults=made)
+            if created:
+                return 1
         changed = [name for name, value in values.items() if getattr(pool, name) != value]
         for name in changed:
             setattr(pool, name, values[name])

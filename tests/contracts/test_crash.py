@@ -75,6 +75,24 @@ def test_every_acknowledged_order_survives_a_kill_in_the_middle_of_many(open_ven
     assert {row["count"] for row in found.values()} == {1}
 
 
+def test_what_came_of_a_trade_whose_answer_was_lost_can_be_asked(open_venue: Callable[..., Venue]) -> None:
+    venue = open_venue("--rate-limits", "off")
+    venue.price("BTCUSDT", "60000")
+    ada = venue.account("ada")
+    order = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.1"}
+    told = {market: venue.trade(ada, market=market, client_id=f"by-hand-{market}", **order)
+            for market in ("spot", "usdm")}  # fmt: skip
+
+    venue.restart(signal.SIGKILL)
+
+    def ask(market: str, client_id: str) -> dict:
+        query = f"api_key={ada.api_key}&market={market}&client_id={client_id}"
+        return venue.control("GET", f"/order?{query}")["order"]
+
+    assert {market: ask(market, f"by-hand-{market}") for market in told} == told
+    assert ask("spot", "by-hand-usdm") is None
+
+
 def test_a_line_cut_short_is_dropped_and_the_file_goes_on(open_venue: Callable[..., Venue]) -> None:
     venue = open_venue("--rate-limits", "off")
     ben = venue.account("ben")

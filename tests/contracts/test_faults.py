@@ -92,6 +92,20 @@ def test_faults_can_hit_reads(venue: Venue) -> None:
     assert venue.call("GET", "/api/v3/myTrades", ben, symbol="BTCUSDT")[0] == 200
 
 
+def test_a_storm_refuses_orders_and_questions_alike_until_it_is_over(venue: Venue) -> None:
+    ben, cleo = venue.account("stormed"), venue.account("calm")
+    venue.control("POST", "/faults", {"label": "stormed", "busy_ms": 60_000})
+
+    status, headers, answer = venue.call("POST", "/api/v3/order", ben, symbol="BTCUSDT", **ORDER)
+    asked, _, _ = venue.call("GET", "/api/v3/order", ben, symbol="BTCUSDT", origClientOrderId="x")
+
+    assert (status, headers["Retry-After"], answer["code"], asked) == (429, "1", -1003, 429)
+    assert venue.spot(cleo, **ORDER)[0] == 200
+    venue.control("POST", "/faults", {"label": "stormed", "busy_ms": 0})
+    assert venue.spot(ben, **ORDER)[0] == 200
+    assert [row["count"] for row in venue.executions("stormed").values()] == [1]
+
+
 def test_limits_refuse_tell_when_to_come_back_and_then_ban(open_venue: Callable[..., Venue]) -> None:
     venue = open_venue("--rate-limits", "binance")
     venue.price("BTCUSDT", "60000")

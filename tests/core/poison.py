@@ -8,6 +8,7 @@ from pathlib import Path
 from obscura.core.nudge import send
 
 send.TRIES = int(os.environ.get("TESTS_TRIES", send.TRIES))
+send.PATIENCE_H = 0
 
 
 @send.nudged("tests.poison")

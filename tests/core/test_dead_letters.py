@@ -61,6 +61,7 @@ def test_the_reason_of_the_last_try_is_kept_in_words(alpha, problem, told):
 
 def test_who_never_came_back_is_a_reason_too(alpha, redis_db, monkeypatch):
     monkeypatch.setattr(send, "TRIES", 41)
+    monkeypatch.setattr(send, "PATIENCE_H", 0)
     nudge = letter(dead=False, error="")
 
     send.sweep()

@@ -67,6 +67,36 @@ def test_a_killed_process_is_started_again_and_all_stop_even_the_stubborn(tmp_pa
     assert time.monotonic() - began < 25
 
 
+ORPHAN = """
+import os, sys, time
+from pathlib import Path
+from obscura.local.lines import Log
+from obscura.local.supervisor import Spec, Supervisor
+
+folder = Path(sys.argv[1])
+boss = Supervisor(log=Log(folder=folder / "log", out=sys.stdout, names=["driver"]), state=folder / "stack.json")
+boss.signals()
+server = os.fork()  # as the embedded servers are born: a child of this process that is no spec of it
+if not server:
+    os._exit(0)
+
+def driver():
+    while Path(f"/proc/{server}").exists():
+        time.sleep(0.01)
+    return 7
+
+boss.start(Spec("driver", run=driver, once=True))
+sys.exit(boss.serve(until="driver"))
+"""
+
+
+def test_a_server_that_died_does_not_linger_as_a_child_of_the_supervisor(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHAN, str(tmp_path)], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 7, done.stderr
+
+
 def test_what_a_killed_supervisor_left_is_found_and_stopped(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True, stdin=subprocess.DEVNULL

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from obscura.core.errors import Problem
 from pools import services as pools
 from pools.curated.models import CuratedFollowing
-from pools.models import Subscription
+from pools.models import Pool, Subscription
 from tenants import services as tenants
 from tenants.scope import entered
 from tests.pools.conftest import ACTOR, TERMS
@@ -84,3 +84,21 @@ def test_followers_who_come_at_once_are_all_counted(committed, zero, alpha, cast
 
     assert found == [""] * 5
     assert CuratedFollowing.objects.get(tenant="t_alpha").followers == 5
+
+
+def test_a_pool_that_is_placed_twice_at_once_is_there_once(committed, zero, alpha, cast, pool_of):
+    pool = pool_of(cast.ada(), kind="curated")
+    pools.publish_curated(pool_id=pool.id, actor=ACTOR)
+    with entered(alpha):
+        Pool.objects.filter(pk=pool.id).delete()
+
+        with ThreadPoolExecutor(1) as threads, transaction.atomic():
+            assert pools.place_curated(alpha) == 1
+            second = threads.submit(copy_context().run, at_once, [lambda: pools.place_curated(alpha)])
+            waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = %s"
+            with connection.cursor() as cursor:
+                while not cursor.execute(waiting, [connection.settings_dict["NAME"]]).fetchone()[0]:
+                    assert not second.done()
+        assert second.result() == [""]
+
+        assert Pool.objects.filter(pk=pool.id).count() == 1

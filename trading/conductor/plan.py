@@ -8,7 +8,7 @@ by whoever comes next, and nobody is decided twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -18,6 +18,7 @@ from django.conf import settings
 
 import tenants.feed
 from obscura.core import clock, ids
+from obscura.core.errors import Unavailable
 from obscura.core.features import entitlements
 from obscura.core.nudge import send as nudges
 from pools import followers
@@ -40,6 +41,15 @@ from trading.market import cache
 FIRST_CHUNK, CHUNK = 50, 250
 LEAST_URGENT = 32_767
 """The largest number a priority may have."""
+PATIENCE = timedelta(seconds=10)
+"""While a trade is younger, it waits for what nobody knows of a whole market: Redis has just lost everything."""
+
+
+class MarketUnknown(Unavailable):
+    """The prices or rules of a whole market are not known at the moment."""
+
+    code = "market_unknown"
+    remedy = "Nothing is lost: the market process writes them again within seconds, and the trade is copied then."
 
 
 class Planned(NamedTuple):
@@ -98,16 +108,26 @@ class _Markets:
     def facts(self, signal: SignalRow, environment: str) -> MarketFacts:
         key = (signal.id, environment)
         if key not in self._facts:
-            self._facts[key] = cache.facts(
-                environment=environment, exchange=signal.exchange, market=signal.market, symbol=signal.symbol
-            )
+            where = {"environment": environment, "exchange": signal.exchange, "market": signal.market}
+            found = cache.facts(**where, symbol=signal.symbol)
+            opens = signal.effect == "open"
+            if (found.rules is None or (opens and found.quote is None)) and not cache.loaded(**where):
+                _wait_for_market(signal)
+            self._facts[key] = found
         return self._facts[key]
 
     def marks(self, signal: SignalRow, environment: str, market: str) -> Mapping[str, Decimal]:
         key = (signal.id, environment, market)
         if key not in self._marks:
             self._marks[key] = cache.marks(environment=environment, exchange=signal.exchange, market=market)
+            if not self._marks[key]:
+                _wait_for_market(signal)
         return self._marks[key]
+
+
+def _wait_for_market(signal: SignalRow) -> None:
+    if clock.now() - signal.lead_at < PATIENCE:  # type: ignore[operator]
+        raise MarketUnknown
 
 
 def _plan_chunk(*, tenant: Tenant, pool_id: UUID, urgency: int, facts: _Markets) -> Planned | None:

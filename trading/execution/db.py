@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 from functools import lru_cache
 
 import psycopg
 from django.db import connection as django_connection
+from psycopg.pq import TransactionStatus
 from psycopg.sql import SQL, Composed, Identifier
 
 _local = threading.local()
 
 
 def session() -> psycopg.Connection:
-    """This thread's session, in autocommit: what must be one transaction says so. Made anew after a fork or a loss."""
+    """This thread's session, in autocommit: what must be one transaction says so. Made anew after a fork or a loss.
+
+    A session that the server has ended is found out here, before it is used.
+    """
     kept: psycopg.Connection | None = getattr(_local, "session", None)
     settings = django_connection.settings_dict
     where = (os.getpid(), settings["NAME"], settings["PORT"])
-    if kept is None or kept.closed or kept.broken or _local.where != where:
+    if kept is None or kept.closed or _local.where != where or _ended(kept):
         if kept is not None and _local.where[0] == where[0] and not kept.closed:
             kept.close()
         kept = psycopg.connect(
@@ -33,6 +38,21 @@ def session() -> psycopg.Connection:
         )
         _local.session, _local.where = kept, where
     return kept
+
+
+def _ended(kept: psycopg.Connection) -> bool:
+    """Whether the server has hung up. An idle session hears nothing else: what there is to read is its end, or news."""
+    if kept.broken or kept.pgconn.transaction_status != TransactionStatus.IDLE:
+        return kept.broken  # in the middle of a transaction its user finds out
+    waiting = select.poll()
+    waiting.register(kept.fileno(), select.POLLIN)
+    if not waiting.poll(0):
+        return False
+    try:
+        kept.execute("select 1")
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 def close() -> None:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from obscura.core import clock
-from obscura.core.errors import Unavailable
 from obscura.core.money import ZERO
 from pools import followers
 from proofs.domain.receipts import Leaves
@@ -28,12 +27,6 @@ from trading.venues.binance import Report
 STATED = 500
 
 
-class NotSettled(Unavailable):
-    """Some orders of this range still wait for earlier ones."""
-
-    code = "not_settled"
-
-
 def load_signal(*, schema: str, signal_id: int) -> SignalRow | None:
     """The signal, or None where there is none of this id."""
     row = db.session().execute(db.sql(store.SIGNAL, schema), [signal_id]).fetchone()
@@ -47,8 +40,9 @@ def execute(
 
     Another worker that comes later finds nothing planned and leaves. Returns how many orders were sent.
 
+    What waits for an earlier order is left: the result of that one wakes it, and the sweep sees to it that it is woken.
+
     :param fly: what to do with the flight: wait until it has landed, or `submit.let_fly`
-    :raises NotSettled: a close in the range still waits for opens on their way; the nudge stays and comes back
     """
     signal = load_signal(schema=schema, signal_id=signal_id)
     if signal is None:
@@ -70,9 +64,6 @@ def execute(
         flight = place(schema=schema, signal=signal, rows=rows)
         sent = flight.sent
         fly(flight)
-    left = session.execute(db.sql(store.STILL_WAITING, schema), ids).fetchone()
-    if left and left[0]:
-        raise NotSettled
     return sent
 
 

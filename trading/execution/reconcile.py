@@ -9,7 +9,7 @@ No answer: asked again later. Nothing here sends what might exist.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -29,7 +29,7 @@ from trading.execution.lane import lane
 from trading.execution.limits import Place
 from trading.execution.results import Told
 from trading.execution.store import Claimed, SignalRow
-from trading.execution.submit import place
+from trading.execution.submit import Flight, place
 from trading.venues import binance
 from trading.venues.binance import Report
 
@@ -55,16 +55,19 @@ class Asked(NamedTuple):
     position_side: str
 
 
-def sweep(*, schema: str) -> dict[str, int]:
-    """One round of one tenant: finish signals, send what got stuck, ask after what is unsure. Returns counts."""
+def sweep(*, schema: str, fly: Callable[[Flight], object] = Flight.landed) -> dict[str, int]:
+    """One round of one tenant: finish signals, send what got stuck, ask after what is unsure. Returns counts.
+
+    :param fly: what to do with what was sent: wait until it has landed, or `submit.let_fly`
+    """
     counts = {"asked": 0, "adopted": 0, "again": 0, "missed": 0, "stuck": 0}
-    counts["asked"], counts["adopted"], counts["again"], counts["missed"] = _ask_after_expired(schema)
+    counts["asked"], counts["adopted"], counts["again"], counts["missed"] = _ask_after_expired(schema, fly)
     session = db.session()
     stuck = session.execute(db.sql(store.STUCK_RANGES, schema)).fetchall()
     if stuck:
         session.execute(db.sql(store.MARK_SWEPT, schema), [[row[0] for row in stuck]])
     for signal_id, first, last in stuck:
-        counts["stuck"] += _execute(schema, signal_id, first, last)
+        counts["stuck"] += execute(schema=schema, signal_id=signal_id, first=first, last=last, fly=fly)
     session.execute(db.sql(store.FINISH_SIGNALS, schema))
     counts["ended"] = end_closed(schema=schema)
     return counts
@@ -82,16 +85,7 @@ def end_closed(*, schema: str) -> int:
         return sum(pools.end_subscription(subscription_id=one, actor="system") for one in free)
 
 
-def _execute(schema: str, signal_id: int, first: int, last: int) -> int:
-    from trading.execution.execute import NotSettled
-
-    try:
-        return execute(schema=schema, signal_id=signal_id, first=first, last=last)
-    except NotSettled:
-        return 0
-
-
-def _ask_after_expired(schema: str) -> tuple[int, int, int, int]:
+def _ask_after_expired(schema: str, fly: Callable[[Flight], object]) -> tuple[int, int, int, int]:
     session = db.session()
     with session.transaction():
         cursor = session.cursor()
@@ -115,7 +109,7 @@ def _ask_after_expired(schema: str) -> tuple[int, int, int, int]:
         known = _with_trades(schema, signal, known)
         results.write(schema=schema, signal=signal, told=known)
         adopted += len(known)
-        resent, gone = _act_on_unknown(schema, signal, unknown)
+        resent, gone = _act_on_unknown(schema, signal, unknown, fly)
         again, missed = again + resent, missed + gone
     return len(asked), adopted, again, missed
 
@@ -210,7 +204,9 @@ def _admitted(schema: str, signal: SignalRow, members: Sequence[Asked]) -> dict[
 _ORDERS_ASKED = """select id, account_id::text, environment, client_id from {s}.trading_order where id = any(%s)"""
 
 
-def _act_on_unknown(schema: str, signal: SignalRow, unknown: Sequence[Asked]) -> tuple[int, int]:
+def _act_on_unknown(
+    schema: str, signal: SignalRow, unknown: Sequence[Asked], fly: Callable[[Flight], object]
+) -> tuple[int, int]:
     """The venue does not know these orders. Returns how many were sent again and how many are missed."""
     now = clock.millis(clock.now())
     window = settings.COPY_RECV_WINDOW_MS
@@ -240,7 +236,7 @@ def _act_on_unknown(schema: str, signal: SignalRow, unknown: Sequence[Asked]) ->
     claimed = [Claimed(*row) for row in rows]
     if claimed:
         _logger.info("reconcile.again", schema=schema, signal=signal.id, orders=len(claimed))
-        place(schema=schema, signal=signal, rows=claimed, again=True).landed()
+        fly(place(schema=schema, signal=signal, rows=claimed, again=True))
     return len(claimed), 0
 
 

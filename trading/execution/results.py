@@ -11,6 +11,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import redis
+
 import pools.followers
 import tenants.feed
 from obscura.core import clock, log
@@ -269,7 +271,10 @@ def _dust(signal: SignalRow, environment: str) -> Decimal:
     if signal.effect != "close" or Decimal(str(signal.fraction)) < 1:
         return ZERO
     where = {"exchange": signal.exchange, "market": signal.market, "symbol": signal.symbol}
-    rules = cache.rules(environment=environment, **where)
+    try:
+        rules = cache.rules(environment=environment, **where)
+    except redis.RedisError:
+        return ZERO  # what remains can be written off another time: what the venue said is written now
     return ZERO if rules is None else rules.step
 
 
@@ -279,7 +284,8 @@ def _nudge(
     """Promise what follows from these results: waiting closes, and trades the answer did not name."""
     messages = []
     if waiting:
-        found = cursor.execute(db.sql(store.WAITING_SIGNALS, schema), [signal.pool_id, list(waiting)]).fetchall()
+        place = [signal.pool_id, list(waiting), signal.trader_id, signal.market, signal.symbol]
+        found = cursor.execute(db.sql(store.NEXT_WAITING, schema), place).fetchall()
         for other, priority in found:
             queue = priorities.queue_of(min(priority, priorities.HIGH))
             ids = {"signal_id": other, "first": min(waiting), "last": max(waiting)}

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from trading.domain.order_state import IN_FLIGHT, Status
 
+STUCK_AT_ONCE = 50
+
 LANE = "select last_seq from {s}.trading_poollane where pool_id = %s for update"
 
 _SIGNAL = """g.id, g.exchange, g.market, g.symbol, g.side, g.position_side, g.effect, g.fraction, g.weight, g.price,
@@ -152,14 +154,17 @@ CLAIM_RANGE = (
     + CLAIMED
 )
 
+_NOTHING_BEFORE = f"""not exists (
+     select 1 from {{s}}.trading_order e join {{s}}.trading_signal es on es.id = e.signal_id
+     where es.pool_id = o.pool_id and es.state <> 'done' and e.subscription_id = o.subscription_id
+       and e.trader_id = o.trader_id and e.market = o.market and e.symbol = o.symbol and e.id < o.id
+       and e.status in ({", ".join(str(int(s)) for s in sorted(IN_FLIGHT))}))"""
+
 WAITING = f"""select o.id, o.subscription_id, o.client_id, h.qty, o.qty, h.carry_close from {{s}}.trading_order o
  join {{s}}.trading_holding h on h.subscription_id = o.subscription_id and h.trader_id = o.trader_id
    and h.market = o.market and h.symbol = o.symbol and h.side = %s
  where o.signal_id = %s and o.subscription_id between %s and %s and o.status = {Status.PLANNED:d} and o.waits
-   and not exists (select 1 from {{s}}.trading_order e join {{s}}.trading_signal es on es.id = e.signal_id
-     where es.pool_id = o.pool_id and es.state <> 'done' and e.subscription_id = o.subscription_id
-       and e.trader_id = o.trader_id and e.market = o.market and e.symbol = o.symbol and e.id < o.id
-       and e.status in ({", ".join(str(int(s)) for s in sorted(IN_FLIGHT))}))
+   and {_NOTHING_BEFORE}
  order by o.subscription_id for update of o, h"""
 
 CLAIM_WAITING = (
@@ -186,9 +191,6 @@ OVERTAKEN = f"""select o.signal_id, o.id, o.attempts from {{s}}.trading_order c
    and o.effect = 'open' and o.status = {Status.PLANNED:d} and not o.waits and o.lease_until is not null
  order by o.id"""
 
-STILL_WAITING = f"""select exists (select 1 from {{s}}.trading_order where signal_id = %s
- and subscription_id between %s and %s and status = {Status.PLANNED:d}
- and (lease_until is null or lease_until <= clock_timestamp()))"""
 
 EXPIRED_LEASES = """select o.id, o.signal_id, o.status from {s}.trading_signal g
  join {s}.trading_order o on o.signal_id = g.id
@@ -248,10 +250,14 @@ WRITE_HOLDINGS = """update {s}.trading_holding h set qty = u.qty, cost = u.cost,
    u(id, qty, cost, opened, closed, released, result)
  where h.id = u.id"""
 
-WAITING_SIGNALS = f"""select distinct o.signal_id, g.priority from {{s}}.trading_signal g
- join {{s}}.trading_order o on o.signal_id = g.id
- where g.pool_id = %s and g.state <> 'done' and o.subscription_id = any(%s)
-   and o.status = {Status.PLANNED:d} and o.waits"""
+# Of a long queue of orders that wait for each other only the first may go: to wake them all would wake each of them as
+# often as there are others.
+NEXT_WAITING = f"""select distinct signal_id, priority from (
+   select distinct on (o.subscription_id) o.signal_id, g.priority from {{s}}.trading_signal g
+   join {{s}}.trading_order o on o.signal_id = g.id
+   where g.pool_id = %s and g.state <> 'done' and o.subscription_id = any(%s) and o.trader_id = %s and o.market = %s
+     and o.symbol = %s and o.status = {Status.PLANNED:d} and o.waits
+   order by o.subscription_id, o.id) first"""
 
 FINISH_SIGNALS = f"""update {{s}}.trading_signal g set state = 'done', done_at = clock_timestamp()
  where g.state = 'planned' and g.planned_at < clock_timestamp() - interval '300 ms' and not exists (
@@ -259,13 +265,15 @@ FINISH_SIGNALS = f"""update {{s}}.trading_signal g set state = 'done', done_at =
      and o.status in ({", ".join(str(int(s)) for s in sorted(IN_FLIGHT))}))
  returning g.id"""
 
+# What waits for an earlier order is not stuck. The longest unswept come first, so that a round stays short.
 STUCK_RANGES = f"""select g.id, min(o.subscription_id), max(o.subscription_id) from {{s}}.trading_signal g
  join {{s}}.trading_order o on o.signal_id = g.id
  where g.state <> 'done' and o.status = {Status.PLANNED:d}
    and o.created_at < clock_timestamp() - interval '1 s'
    and (o.lease_until is null or o.lease_until <= clock_timestamp())
    and (g.swept_at is null or g.swept_at < clock_timestamp() - interval '1 s')
- group by g.id"""
+   and (not o.waits or {_NOTHING_BEFORE})
+ group by g.id order by g.swept_at nulls first, g.id limit {STUCK_AT_ONCE}"""
 
 MARK_SWEPT = "update {s}.trading_signal set swept_at = clock_timestamp() where id = any(%s)"
 

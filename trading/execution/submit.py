@@ -13,6 +13,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
+from functools import partial
+from math import inf
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,9 +23,10 @@ from django.conf import settings
 
 from citadel.client import Chunk, Result
 from obscura.core import log
+from obscura.core.db.away import patiently
 from trading.domain.order_state import Status
 from trading.domain.setup import Lacks
-from trading.execution import db, gate, limits, results
+from trading.execution import gate, limits, results
 from trading.execution.accounts import known, setup
 from trading.execution.gate import Back
 from trading.execution.lane import lane
@@ -121,7 +124,7 @@ class Flight:
             self._written.set()
 
     def failed(self, error: BaseException) -> None:
-        """Called by the writer when the tables could not be reached: leases run out and the sweep asks the venue."""
+        """Called by the writer when results could not be written: leases run out and the sweep asks the venue."""
         self.failure = error
         self._written.set()
 
@@ -320,11 +323,14 @@ def _write(flight: Flight, told: list[Told], answers: list[Result]) -> None:
         flight.heed(answers)
         refused = [item for item in told if item.report.status is Status.PLANNED]
         if refused:
-            _retried(lambda: flight.refused(refused, answers))
+            give_back = partial(flight.refused, refused, answers)
+            patiently(lambda: _retried(give_back), limit=inf)
             kept = [item for item in told if item.report.status is not Status.PLANNED]
         else:
             kept = told
-        _retried(lambda: results.write(schema=flight.schema, signal=flight.signal, told=kept))
+        write = partial(results.write, schema=flight.schema, signal=flight.signal, told=kept)
+        # For as long as the database is away: what venues said is known here and nowhere else without asking.
+        patiently(lambda: _retried(write), limit=inf)
         flight.written(len(told))
     except Exception as error:  # noqa: BLE001 - whatever it was, the task must hear of it and the thread must live
         _logger.exception("submit.unwritten", signal=flight.signal.id, orders=len(told))
@@ -332,12 +338,11 @@ def _write(flight: Flight, told: list[Told], answers: list[Result]) -> None:
 
 
 def _retried(work: Callable[[], None], tries: int = 3) -> None:
-    """Once more after a deadlock or a lost session: results are differences, so writing them again is safe."""
+    """Once more after a deadlock: results are differences, so writing them again is safe."""
     for left in reversed(range(tries)):
         try:
             work()
             return
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.OperationalError):
+        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
             if not left:
                 raise
-            db.close()

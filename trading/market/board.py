@@ -34,6 +34,10 @@ class Board:
         if top is not None and at > top.at:
             self._tops[symbol] = top._replace(at=at)
 
+    def again(self) -> None:
+        """What was written is lost: all of it is due again, each top as of when it was known."""
+        self._written.clear()
+
     def due(self) -> dict[str, bytes]:
         """What to write now, by symbol: tops that changed, and those confirmed half a second after they were written.
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import orjson
+import redis
 
 from obscura.core import redis_clients
 from trading.domain.market import UNBOUNDED, Bracket, MarketFacts, Quote, Rules
@@ -39,14 +40,22 @@ def quote(*, environment: str, exchange: str, market: str, symbol: str) -> Quote
 
 
 def rules(*, environment: str, exchange: str, market: str, symbol: str) -> Rules | None:
-    """The venue's rules for a symbol; None where they are not known."""
+    """The venue's rules for a symbol; None where they are not known.
+
+    Where Redis has lost them, or is away, those that this process read last hold until they are there again.
+    """
     key = (rules_key(environment, exchange, market), symbol)
     kept = _rules.get(key)
     if kept and time.monotonic() - kept[0] < _RULES_KEPT_S:
         return kept[1]
-    body = redis_clients.sync().hget(*key)
-    if body is None:
-        return None
+    try:
+        body = redis_clients.sync().hget(*key)
+        if body is None:
+            return kept[1] if kept and not redis_clients.sync().exists(key[0]) else None
+    except redis.RedisError:
+        if kept is None:
+            raise
+        return kept[1]
     row = orjson.loads(body)
     known: Sequence[Bracket] = UNBOUNDED
     if market == "usdm":
@@ -94,6 +103,12 @@ def put_brackets(*, environment: str, exchange: str, market: str, symbol: str, r
 def rules_loaded(*, environment: str, exchange: str, market: str) -> bool:
     """Whether any rules of this market are known: only then is a missing symbol an unknown one."""
     return bool(redis_clients.sync().hlen(rules_key(environment, exchange, market)))
+
+
+def loaded(*, environment: str, exchange: str, market: str) -> bool:
+    """Whether Redis has anything of this market's prices and rules: it has lost all of it, or has a part in hand."""
+    where = (environment, exchange, market)
+    return bool(redis_clients.sync().exists(price_key(*where), rules_key(*where)) == 2)
 
 
 def facts(*, environment: str, exchange: str, market: str, symbol: str) -> MarketFacts:

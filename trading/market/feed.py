@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
+import redis
 import redis.asyncio
 
 from obscura.core import log
@@ -20,6 +21,8 @@ from trading.venues.session import Sessions
 
 WRITE_S = 0.05
 RULES_S = 3600.0
+AWAY_S = 0.2
+LOST_S = 0.5  # how often to look whether what was written is still there
 PING_MS = 1_000  # a quiet top is confirmed by the pong that follows it
 PAUSES_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 
@@ -116,10 +119,25 @@ class Feed:
             await asyncio.sleep(WRITE_S)
 
     async def _write(self) -> None:
+        looked = time.monotonic()
         while True:
             await asyncio.sleep(WRITE_S)
-            if rows := self._rows():
-                await self._client.hset(self._price_key, mapping=rows)
+            try:
+                if time.monotonic() > looked + LOST_S:
+                    looked = time.monotonic()
+                    if not await self._client.exists(self._rules_key):
+                        # Redis began anew and has nothing of what it was told.
+                        self._board.again()
+                        await self._put_rules()
+                await self._put_prices()
+            except redis.RedisError as error:
+                _logger.warning("market.unwritten", market=self.venue.market, error=type(error).__name__)
+                looked = 0.0  # whoever comes back may have forgotten everything
+                await asyncio.sleep(AWAY_S)
+
+    async def _put_prices(self) -> None:
+        if rows := self._rows():
+            await self._client.hset(self._price_key, mapping=rows)
 
     def _rows(self) -> dict[str, bytes]:
         heard = max((_heard_s(client) for client in self._exchange.clients.values()), default=0.0)

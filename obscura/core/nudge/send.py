@@ -10,15 +10,26 @@ import celery
 import kombu.exceptions
 import orjson
 import psycopg
+import redis
 from django.db import transaction
 
-from obscura.core import log
+from obscura.core import log, redis_clients
+from obscura.core.db.away import patiently
 from obscura.core.db.session import connection
 from obscura.core.errors import Problem
 
 GRACE_S = 3.0
 LONGEST_PAUSE_S = 300
-TRIES = 40
+HASTY = ("critical", "high", "normal")
+LONGEST_HASTY_PAUSE_S = 15
+"""In the queues of trades no pause is longer: after an outage its length must not decide how soon a trade is copied."""
+
+CROWDED = 100
+"""Where so many messages wait, what is overdue is most likely among them: once more of it would only crowd it more."""
+
+TRIES, PATIENCE_H = 40, 3
+PATIENCE_S = 30.0
+"""A task waits so long for a database that is away: to fail at once would only burn the queue, nudge by nudge."""
 
 _logger = log.get("nudge")
 
@@ -28,12 +39,14 @@ _INSERT = """insert into public.nudge_nudge (tenant, task, queue, ids, due, trie
 
 NOBODY_CAME = "lost: Nobody came back from it: its worker was lost, or the database was away."
 
-# The pause doubles with each try, up to five minutes; a row that was tried too often waits for a person.
-_OVERDUE = """update public.nudge_nudge n set tries = n.tries + 1, dead = n.tries + 1 > %s,
+# The pause doubles with each try; a row that was tried too often and for too long waits for a person.
+_OVERDUE = """update public.nudge_nudge n set tries = n.tries + 1,
+   dead = n.tries + 1 > %s and n.created_at < clock_timestamp() - %s * interval '1 h',
    error = case when n.tries + 1 > %s and n.error = '' then %s else n.error end,
-   due = clock_timestamp() + least(power(2, n.tries + 1), %s) * interval '1 s'
+   due = clock_timestamp()
+     + least(power(2, n.tries + 1), case when n.queue = any(%s) then %s else %s end) * interval '1 s'
  where n.id = any(array(select id from public.nudge_nudge where not dead and due < clock_timestamp()
-   order by due limit %s for update skip locked))
+   and not queue = any(%s) order by due limit %s for update skip locked))
  returning n.id, n.tenant, n.task, n.queue, n.ids, n.dead"""
 
 # What the broker brings back by itself was in the hands of a worker that died. That is a try like others: a task that
@@ -41,6 +54,9 @@ _OVERDUE = """update public.nudge_nudge n set tries = n.tries + 1, dead = n.trie
 _BROUGHT_BACK = """update public.nudge_nudge set tries = tries + 1, dead = tries + 1 > %s,
    error = case when error = '' then %s else error end
  where id = %s and not dead returning dead"""
+
+_UNSENT = """update public.nudge_nudge set tries = tries - 1, due = clock_timestamp() + interval '1 s'
+ where id = any(%s)"""
 
 
 class Message(NamedTuple):
@@ -61,8 +77,8 @@ def write(
     return Message(row[0], tenant, task, queue, ids)
 
 
-def send(message: Message) -> None:
-    """Hand the message to the broker. A broker that is away is no error: the sweep sends it again."""
+def send(message: Message) -> bool:
+    """Hand the message to the broker. A broker that is away is no error: the sweep sends it again. False then."""
     try:
         celery.current_app.send_task(
             message.task,
@@ -73,6 +89,8 @@ def send(message: Message) -> None:
         )
     except (kombu.exceptions.OperationalError, OSError) as error:
         _logger.warning("nudge.unsent", task=message.task, error=type(error).__name__)
+        return False
+    return True
 
 
 def nudge(task: str, *, queue: str = "default", wait_s: float = GRACE_S, **ids: Any) -> None:
@@ -107,15 +125,22 @@ def _raw() -> Any:
 
 
 def sweep(*, limit: int = 500) -> int:
-    """Send again whatever is overdue, of all tenants at once. Returns how many were sent."""
+    """Send again whatever is overdue, of all tenants at once. Returns how many were sent.
+
+    What a broker that is away did not take was not tried: it is overdue again in a second. A crowded queue gets none.
+    """
+    crowded = _crowded()
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_OVERDUE, [TRIES, TRIES, NOBODY_CAME, LONGEST_PAUSE_S, limit])
+        pauses = [list(HASTY), LONGEST_HASTY_PAUSE_S, LONGEST_PAUSE_S]
+        cursor.execute(_OVERDUE, [TRIES, PATIENCE_H, TRIES, NOBODY_CAME, *pauses, crowded, limit])
         rows: Sequence[Any] = cursor.fetchall()
-    for nudge_id, tenant, task, queue, ids, dead in rows:
+    for number, (nudge_id, tenant, task, queue, ids, dead) in enumerate(rows):
         if dead:
             _logger.error("nudge.dead", task=task, tenant=tenant, nudge=nudge_id)
-            continue
-        send(Message(nudge_id, tenant, task, queue, ids if isinstance(ids, dict) else orjson.loads(ids)))
+        elif not send(Message(nudge_id, tenant, task, queue, ids if isinstance(ids, dict) else orjson.loads(ids))):
+            with connection.cursor() as cursor:
+                cursor.execute(_UNSENT, [[row[0] for row in rows[number:]]])
+            return number
     return len(rows)
 
 
@@ -141,6 +166,17 @@ def words_of(task: str) -> str:
 _words: dict[str, str] = {}
 
 
+def _crowded() -> list[str]:
+    try:
+        with redis_clients.sync().pipeline(transaction=False) as pipe:
+            names = [queue.name for queue in celery.current_app.conf.task_queues or ()]
+            for name in names:
+                pipe.llen(name)
+            return [name for name, length in zip(names, pipe.execute(), strict=True) if length > CROWDED]
+    except redis.RedisError:
+        return []
+
+
 def nudged(name: str) -> Callable[[Callable[..., Any]], Any]:
     """A Celery task that runs in the nudge's tenant and deletes the nudge when it returns.
 
@@ -155,9 +191,12 @@ def nudged(name: str) -> Callable[[Callable[..., Any]], Any]:
             if nudge is not None and _brought_back() and not _may_run_again(nudge):
                 return
             try:
-                work(**ids)
+                patiently(lambda: work(**ids), limit=PATIENCE_S)
             except psycopg.OperationalError:
-                raise  # the database is away or busy: the sweep comes back to it
+                raise  # the database is away for long, or busy: the sweep comes back to it
+            except redis.RedisError as error:
+                _logger.warning("nudge.postponed", task=name, error=type(error).__name__)
+                return  # prices and messages are away: the promise stays, and the sweep comes back to it
             except Problem as problem:
                 failed(nudge, error=f"{problem.code}: {problem.message}")
                 if not problem.retryable:

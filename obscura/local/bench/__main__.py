@@ -1,4 +1,4 @@
-"""`python -m obscura.local.bench copies|start`: figures of one run; the last line is one JSON object."""
+"""`python -m obscura.local.bench copies|plan|priority|start`: figures of one run; the last line is one JSON object."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import argparse
 import sys
 
 from obscura.local import stack
-from obscura.local.bench import copies, start
+from obscura.local.bench import copies, plan, priority, start
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m obscura.local.bench", description=__doc__)
     add = parser.add_subparsers(dest="what", required=True)
-    copies.parser(add)
-    start.parser(add)
+    doors = {"copies": copies, "plan": plan, "priority": priority, "start": start}
+    for door in doors.values():
+        door.parser(add)
     asked = parser.parse_args()
     try:
-        return {"copies": copies.run, "start": start.run}[asked.what](asked)
+        return doors[asked.what].run(asked)
     except stack.AlreadyRunning as error:
         print(f"bench: {error.__doc__}", file=sys.stderr)
         return 1

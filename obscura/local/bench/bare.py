@@ -18,14 +18,19 @@ from obscura.local.crowd import Keys
 
 CONNECTIONS = 64
 WARM_UP = 200
+ALONE = 200
 
 
 class Bare(NamedTuple):
-    """CPU microseconds an order, orders a second, and how many were accepted."""
+    """CPU microseconds an order, orders a second, how many were accepted, and what one takes by itself from end to end.
+
+    The last is what latencies are told in: it is the machine's and the venue's own speed, whatever they are.
+    """
 
     cpu_us: float
     per_second: float
     accepted: int
+    order_us: float = 0.0
 
 
 def measure(*, venue: str, pairs: Sequence[Keys], orders: int, quantity: str) -> Bare:
@@ -43,10 +48,20 @@ async def _measure(venue: str, pairs: Sequence[Keys], orders: int, quantity: str
         wall, cpu = time.perf_counter(), time.process_time()
         accepted = await _place(session, venue, pairs, orders, quantity)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    return Bare(round(cpu / orders * 1e6, 1), round(orders / wall), accepted)
+        alone = time.perf_counter()
+        await _place(session, venue, pairs, ALONE, quantity, lanes=1)
+        alone = time.perf_counter() - alone
+    return Bare(round(cpu / orders * 1e6, 1), round(orders / wall), accepted, round(alone / ALONE * 1e6, 1))
 
 
-async def _place(session: aiohttp.ClientSession, venue: str, pairs: Sequence[Keys], count: int, quantity: str) -> int:
+async def _place(
+    session: aiohttp.ClientSession,
+    venue: str,
+    pairs: Sequence[Keys],
+    count: int,
+    quantity: str,
+    lanes: int = CONNECTIONS,
+) -> int:
     numbers = iter(range(count))
     url = f"http://{venue}/api/v3/order"
     accepted = 0
@@ -70,5 +85,5 @@ async def _place(session: aiohttp.ClientSession, venue: str, pairs: Sequence[Key
                 body = orjson.loads(await answer.read())
                 accepted += answer.status == 200 and body["status"] == "FILLED"
 
-    await asyncio.gather(*(lane() for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(lane() for _ in range(lanes)))
     return accepted

@@ -8,33 +8,33 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from obscura.local import boot, stack
+from obscura.local import boot, embedded, stack
 from obscura.local.bench import cpu
 from obscura.local.figures import Copies, latencies, median, ms, per_copy
 from obscura.local.parts import Plan
 from obscura.local.places import Places
 
 if TYPE_CHECKING:
-    from obscura.local.crowd import Crowd
     from obscura.local.play import Diary
     from obscura.local.record import Record
-    from obscura.local.venue import Control
 
 SIZE, REST = Decimal("0.5"), Decimal("0.4995")
 """What the lead buys, and what of it is left to sell when the venue has taken its fee in kind."""
 BURST, BURST_COPIES = 6, 12_000
 BURST_MOVES = (("BTCUSDT", "BUY"), ("ETHUSDT", "BUY"))
-BARE_ORDERS = 2_000
+BARE_ORDERS, STOCK_ORDERS = 2_000, 1_000
 BARE_ACCOUNTS = 64
 BARE_QUANTITY = "0.0016"
 PAUSE_S, TIDY_S = 0.2, 0.03
 SETTLE_LIMIT_S = 20.0
 ENGINE = ("orders", "urgent", "signer", "egress")
 STORES = ("postgresql", "valkey")
+
+Measure = Callable[..., Any]
 
 
 def parser(add: Any) -> None:
@@ -48,12 +48,19 @@ def parser(add: Any) -> None:
 
 def run(asked: argparse.Namespace) -> int:
     """Measure in a state folder of its own, whose servers stop at the end."""
+    return run_bench(Bench, asked)
+
+
+def run_bench(make: type[Bench], asked: argparse.Namespace) -> int:
+    """Run a driver beside a stack of its own."""
     var = boot.prepare(var=boot.BASE / "var" / "bench")
-    shutil.rmtree(var / "paper", ignore_errors=True)  # the venue's journal of earlier runs is not what is measured
+    embedded.stop(var)
+    for old in ("paper", "valkey"):
+        shutil.rmtree(var / old, ignore_errors=True)  # the venue's journal of earlier runs is not what is measured
     plan = Plan(market="synthetic", without=frozenset({"web"}), rate_limits="off")
 
     def driver(plan: Plan, where: Places) -> int:
-        return Bench(where, asked).run(plan)
+        return make(where, asked).run(plan)
 
     return stack.run(plan=plan, driver=driver, name="bench", only_driver=True, stop_servers=True)
 
@@ -65,79 +72,99 @@ class Bench:
         self.where, self.asked = where, asked
 
     def run(self, plan: Plan) -> int:
+        self.gather(plan)
+        figures, kept = self.measure()
+        if not self.asked.json:
+            for name, value in figures.items():
+                print(f"{name:<24} {value}", flush=True)
+        stack.leave_result(self.where, figures)
+        return 0 if kept else 1
+
+    def gather(self, plan: Plan) -> None:
+        """Wait for the stack, make the people of this run, and let every process do once what will be measured."""
         from obscura.core import clock, log
-        from obscura.local import cast, crowd, laws, ready, record
+        from obscura.local import cast, crowd, ready
         from obscura.local.bench.outcomes import Outcomes
         from obscura.local.play import Diary
         from obscura.local.venue import Control
 
         log.configure("bench")
-        control, tag = Control(self.where.control), secrets.token_hex(4)
-        houses = cast.open_houses()
+        self.control, self.tag = Control(self.where.control), secrets.token_hex(4)
+        self.houses = cast.open_houses()
         ready.wait(plan, self.where, host=cast.ZERO.host)
         self._say("seeding")
-        people = crowd.gather(refs=houses, control=control, followers=self.asked.followers, tag=tag)
-        ready.wait_for_market(control, leads=len(people.leads))
+        self.people = crowd.gather(refs=self.houses, control=self.control, followers=self.asked.followers, tag=self.tag)
+        ready.wait_for_market(self.control, leads=len(self.people.leads))
         if self.asked.rtt_ms:
-            control.faults(label=crowd.FOLLOWER_LABEL, rtt_ms=self.asked.rtt_ms)
+            self.control.faults(label=crowd.FOLLOWER_LABEL, rtt_ms=self.asked.rtt_ms)
         self.meter = cpu.Meter({})
-        self.outcomes = Outcomes([ref.schema for ref in houses.values()])
+        self.outcomes = Outcomes([ref.schema for ref in self.houses.values()])
         self._say("warming up")
-        warm = Diary(since=clock.now(), leads=list(people.leads))
+        warm = Diary(since=clock.now(), leads=list(self.people.leads))
         for side in ("BUY", "SELL"):
-            self._signal(warm, control, people, "BTCUSDT", side)
+            self._signal(warm, "BTCUSDT", side)
         self.meter = cpu.Meter(cpu.pids(self.where.var))
-        diary = Diary(since=clock.now(), leads=list(people.leads))
         self._say("measuring")
+
+    def measure(self) -> tuple[dict[str, object], bool]:
+        """The figures, and whether every law was kept."""
+        from obscura.core import clock
+        from obscura.local.play import Diary
+
+        diary = Diary(since=clock.now(), leads=list(self.people.leads))
         for turn in range(self.asked.signals):
-            self._signal(diary, control, people, "BTCUSDT", "BUY" if turn % 2 == 0 else "SELL")
+            self._signal(diary, "BTCUSDT", "BUY" if turn % 2 == 0 else "SELL")
         paced = len(diary.window().orders)
-        self._burst(diary, control, people)
+        self._burst(diary)
         memory = cpu.memory_mb(self.meter.groups, ENGINE)
-        control.no_faults()
-        found = record.read(window=diary.window(), control=control)
+        found, kept, broken = self.verdict(diary)
+        bare, stock = self.others()
+        return {**self._figures(found, paced, self.meter.used, bare, stock, memory), **broken}, kept
+
+    def verdict(self, diary: Diary) -> tuple[Record, bool, dict[str, object]]:
+        """Every record of the run held against the venue's."""
+        from obscura.local import laws, record
+
+        self.control.no_faults()
+        found = record.read(window=diary.window(), control=self.control)
         verdict = laws.check(found.run)
-        self._say("the bare client")
-        bare = self._bare(control, tag)
-        figures = {
-            **self._figures(found, paced, self.meter.used, bare, memory),
-            "lost": verdict.lost,
-            "duplicates": verdict.duplicates,
-        }
         for words in verdict.broken:
             print(f"law broken: {words}", flush=True)
-        if not self.asked.json:
-            for name, value in figures.items():
-                print(f"{name:<24} {value}", flush=True)
-        stack.leave_result(self.where, figures)
-        return 0 if verdict.kept else 1
+        return found, verdict.kept, {"lost": verdict.lost, "duplicates": verdict.duplicates}
+
+    def others(self) -> tuple[Any, Any]:
+        """The same orders by the bare client, and by ccxt as it comes."""
+        from obscura.local.bench import bare, stock
+
+        self._say("the bare client and stock ccxt")
+        return self._beside(bare.measure, BARE_ORDERS), self._beside(stock.measure, STOCK_ORDERS)
 
     def _say(self, words: str) -> None:
         print(f"{boot.since_start_ms() / 1000:5.1f} s  {words}", flush=True)
 
-    def _signal(self, diary: Diary, control: Control, people: Crowd, symbol: str, side: str) -> None:
+    def _signal(self, diary: Diary, symbol: str, side: str) -> None:
         """One lead trade, and everything that follows from it."""
         with self.meter:
-            self._trade(diary, control, people, symbol, side)
-            self._outcomes(people.followers)
+            self._trade(diary, symbol, side)
+            self._outcomes(self.people.followers)
         self._settle(diary)
         time.sleep(PAUSE_S)
 
-    def _burst(self, diary: Diary, control: Control, people: Crowd) -> None:
+    def _burst(self, diary: Diary) -> None:
         """Lead trades on each other's heels: what is sustained when work waits."""
-        burst = max(2, min(BURST, BURST_COPIES // people.followers))
+        burst = max(2, min(BURST, BURST_COPIES // self.people.followers))
         with self.meter:
             for turn in range(burst):
                 symbol, side = BURST_MOVES[turn % len(BURST_MOVES)]
-                self._trade(diary, control, people, symbol, side)
-            self._outcomes(people.followers * burst)
+                self._trade(diary, symbol, side)
+            self._outcomes(self.people.followers * burst)
         self._settle(diary)
 
-    def _trade(self, diary: Diary, control: Control, people: Crowd, symbol: str, side: str) -> None:
+    def _trade(self, diary: Diary, symbol: str, side: str) -> None:
         from obscura.local.play import Move
 
         move = Move("spot", symbol, side, SIZE if side == "BUY" else REST, "")
-        diary.trade(control=control, lead=people.leads[0], move=move)
+        diary.trade(control=self.control, lead=self.people.leads[0], move=move)
 
     def _outcomes(self, expected: int) -> None:
         """Wait on the live feed, and a moment longer for what is tidied up behind it."""
@@ -153,21 +180,23 @@ class Bench:
         if waits:
             raise SystemExit(f"not settled after {SETTLE_LIMIT_S:.0f} s: {waits}")
 
-    def _bare(self, control: Control, tag: str) -> Any:
+    def _beside(self, measure: Measure, orders: int) -> Any:
         """In a process of its own: only its own CPU is counted."""
         from obscura.local import crowd
 
-        pairs = crowd.spare_keys(control=control, count=BARE_ACCOUNTS, tag=tag)
+        pairs = crowd.spare_keys(control=self.control, count=BARE_ACCOUNTS, tag=self.tag)
         context = multiprocessing.get_context("fork")
         queue = context.SimpleQueue()
-        child = context.Process(target=_bare_child, args=(queue, os.environ["OBSCURA_PAPER"], pairs))
+        child = context.Process(target=_child, args=(queue, measure, os.environ["OBSCURA_PAPER"], pairs, orders))
         child.start()
         found = queue.get()
         child.join()
+        if isinstance(found, Exception):
+            raise found
         return found
 
     def _figures(
-        self, found: Record, paced: int, used: Mapping[str, int], bare: Any, memory: float
+        self, found: Record, paced: int, used: Mapping[str, int], bare: Any, stock: Any, memory: float
     ) -> dict[str, object]:
         accepted = sum(order.accepted for order in found.run.orders)
         engine = per_copy(used, ENGINE, accepted)
@@ -186,6 +215,10 @@ class Bench:
             "cpu_us_per_copy": engine,
             "bare_cpu_us_per_order": bare.cpu_us,
             "bare_orders_per_s": bare.per_second,
+            "bare_order_us": bare.order_us,
+            "ccxt_us_per_order": stock.cpu_us,
+            "ccxt_orders_per_s": stock.per_second,
+            "ratio_to_ccxt": round(engine / stock.cpu_us, 2) if stock.cpu_us else 0.0,
             "cpu_ratio": round(engine / bare.cpu_us, 2) if bare.cpu_us else 0.0,
             "cpu_ratio_with_stores": round(stores / bare.cpu_us, 2) if bare.cpu_us else 0.0,
             "rss_mb": memory,
@@ -208,7 +241,8 @@ def known_ms(copies: Sequence[Copies], found: Record) -> list[float]:
     return [(found.known[one.lead] - one.lead) / 1000 for one in copies if one.lead in found.known]
 
 
-def _bare_child(queue: Any, venue: str, pairs: Any) -> None:
-    from obscura.local.bench import bare
-
-    queue.put(bare.measure(venue=venue, pairs=pairs, orders=BARE_ORDERS, quantity=BARE_QUANTITY))
+def _child(queue: Any, measure: Measure, venue: str, pairs: Any, orders: int) -> None:
+    try:
+        queue.put(measure(venue=venue, pairs=pairs, orders=orders, quantity=BARE_QUANTITY))
+    except Exception as error:  # noqa: BLE001 - the parent waits for an answer, whatever it is
+        queue.put(RuntimeError(f"{type(error).__name__}: {error}"))

@@ -80,13 +80,4 @@ def _with_children(pid: int) -> list[int]:
     """A process and its direct children; none where there is no such process (a server of somebody else)."""
     if not pid or leftovers.started(pid) is None:
         return []
-    found = [pid]
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[1]) == pid:
-                found.append(int(entry.name))
-    return found
+    return [pid, *leftovers.children(pid)]

@@ -6,9 +6,10 @@ import argparse
 import shutil
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from obscura.local import boot, stack
+from obscura.local import boot, embedded, stack
 from obscura.local.parts import Plan
 from obscura.local.places import Places
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from obscura.local.venue import Control
 
 LEADS = 2
-PAUSES_S = (0.15, 0.5)
+PAUSES_S = (0.3, 0.9)
 VENUE_MS = 20.0  # before each execution, and again after it: work is in flight whenever somebody dies
-SETTLE_LIMIT_S = 60.0
+SETTLE_LIMIT_S = 240.0  # on a machine that others use too; minutes less on a quiet one
 # Short, so that a run settles soon; their proportions are those of production.
 TIMES = {
     "OBSCURA_RECV_WINDOW_MS": "2000",
@@ -37,6 +38,7 @@ def parser(add: Any) -> None:
     one.add_argument("--kills", type=int, default=5)
     one.add_argument("--followers", type=int, default=60)
     one.add_argument("--seconds", type=float, default=0.0, help="how long leads trade; by default 3 for each kill")
+    one.add_argument("--only", default="", help="the ways whose names have these words in them, over and over")
     one.add_argument("--seed", type=int, default=0, help="of moments and victims; by default drawn, and printed")
     one.add_argument("--json", action="store_true", help="the figures alone, as one JSON object on the last line")
 
@@ -44,10 +46,12 @@ def parser(add: Any) -> None:
 def run(asked: argparse.Namespace) -> int:
     """Run in a state folder of its own, whose servers stop at the end."""
     var = boot.prepare(var=boot.BASE / "var" / "chaos")
-    shutil.rmtree(var / "paper", ignore_errors=True)
+    embedded.stop(var)
+    for old in ("paper", "valkey"):
+        shutil.rmtree(var / old, ignore_errors=True)
     asked.seconds = asked.seconds or max(9.0, 3.0 * asked.kills)
     asked.seed = asked.seed or time.time_ns() // 1_000_000 % 1_000_000
-    plan = Plan(market="synthetic", without=frozenset({"web"}), rate_limits="off")
+    plan = Plan(market="synthetic", rate_limits="off")
 
     def driver(plan: Plan, where: Places) -> int:
         return Chaos(where, asked).run(plan)
@@ -62,9 +66,12 @@ class Chaos:
         self.where, self.asked = where, asked
         self._over = threading.Event()
         self._events = 0
+        self._ways: Counter[str] = Counter()
         self._counting = threading.Lock()
 
     def run(self, plan: Plan) -> int:
+        from django.db import connection
+
         from obscura.core import clock, log
         from obscura.local import cast, crowd, laws, ready, record
         from obscura.local.chaos.kills import Killer
@@ -77,24 +84,35 @@ class Chaos:
         ready.wait(plan, self.where, host=cast.ZERO.host)
         people = crowd.gather(refs=houses, control=control, followers=self.asked.followers, leads=LEADS)
         ready.wait_for_market(control, leads=LEADS)
-        control.faults(label=crowd.FOLLOWER_LABEL, rtt_ms=VENUE_MS, pre_ms=VENUE_MS)
+        killer = Killer(
+            var=self.where.var,
+            control=Control(self.where.control),
+            label=crowd.FOLLOWER_LABEL,
+            seed=self.asked.seed,
+            venue_ms=VENUE_MS,
+            lease_s=int(TIMES["OBSCURA_LEASE_MS"]) / 1000,
+        )
+        killer.slow()
         self._say(f"{self.asked.followers} followers, {LEADS} leads, seed {self.asked.seed}")
         diary = Diary(since=clock.now(), leads=list(people.leads))
-        killer = Killer(
-            var=self.where.var, control=Control(self.where.control), label=crowd.FOLLOWER_LABEL, seed=self.asked.seed
-        )
         hands = [
             threading.Thread(target=self._trade, args=(diary, lead, number)) for number, lead in enumerate(people.leads)
         ]
         for hand in hands:
             hand.start()
-        kills = self._kill(killer)
+        self._kill(killer)
         self._over.set()
         for hand in hands:
             hand.join()
         killer.finish()
+        kills = sum(self._ways.values())
         self._say(f"{self._events} lead trades, {kills} kills; waiting until all is settled")
-        waits = record.wait_until_settled(window=diary.window, limit=SETTLE_LIMIT_S)
+        connection.close()  # a session of before the database was killed
+        connection.close_pool()
+        ended = time.monotonic()
+        waits = record.wait_until_settled(window=diary.window, limit=SETTLE_LIMIT_S, tell=self._say)
+        settled_s = time.monotonic() - ended
+        ready.wait(plan, self.where, host=cast.ZERO.host)  # everybody is back, and pages are served
         control.no_faults()
         verdict = laws.check((found := record.read(window=diary.window(), control=control)).run)
         for words in verdict.broken:
@@ -114,7 +132,10 @@ class Chaos:
             "orders_accepted": sum(order.accepted for order in found.run.orders),
             "missed": sum(order.status == "MISSED" for order in found.run.orders),
             "denials": len(found.run.denials),
+            "denied": dict(Counter(denial.reason for denial in found.run.denials)),
             "venue_orders": sum(one.count for one in found.run.executions.values()),
+            "settled_s": round(settled_s, 1),
+            "ways": dict(self._ways),
             "seed": self.asked.seed,
         }
         stack.leave_result(self.where, figures)
@@ -123,15 +144,14 @@ class Chaos:
     def _say(self, words: str) -> None:
         print(f"{boot.since_start_ms() / 1000:5.1f} s  {words}", flush=True)
 
-    def _kill(self, killer: Any) -> int:
-        """Do what was drawn, at the moments that were drawn. Returns how often."""
-        began, done = time.monotonic(), 0
-        for at, way in killer.plan(kills=self.asked.kills, seconds=self.asked.seconds):
+    def _kill(self, killer: Any) -> None:
+        """Do what was drawn, at the moments that were drawn."""
+        began = time.monotonic()
+        for at, way in killer.plan(kills=self.asked.kills, seconds=self.asked.seconds, only=self.asked.only):
             time.sleep(max(0.0, began + at - time.monotonic()))
             self._say(f"{way}: {killer.ways[way]()}")
-            done += 1
+            self._ways[way] += 1
         time.sleep(max(0.0, began + self.asked.seconds - time.monotonic()))
-        return done
 
     def _trade(self, diary: Diary, lead: Lead, number: int) -> None:
         """One lead's hand, over a connection of its own to the venue, until all is over; then it closes everything."""

@@ -11,37 +11,57 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from obscura.local import leftovers
+from obscura.local import embedded, leftovers
 from obscura.local.venue import Control
 
-FROZEN_S = 3.0  # longer than the receive window: what it would still send is stale
 SILENT_ANSWERS = 20
-APPEAR_S = 8.0
+STORM_MS = 2_500.0
+STORE_AWAY_S = 1.0
+APPEAR_S = 20.0
 
 
 class Killer:
-    """Draws its victims with a seed, so that a run can be repeated."""
+    """Draws its victims with a seed, so that a run can be repeated.
 
-    def __init__(self, *, var: Path, control: Control, label: str, seed: int) -> None:
+    :param label: whose requests at the venue are hurt
+    :param venue_ms: what the venue takes before each of their executions, and again after it
+    :param lease_s: for longer than this a worker is frozen: what it claimed, others have asked about when it wakes
+    """
+
+    def __init__(self, *, var: Path, control: Control, label: str, seed: int, venue_ms: float, lease_s: float) -> None:
         self._state, self._control, self._label = var / "run" / "stack.json", control, label
+        self._venue_ms, self._frozen_s = venue_ms, lease_s + 1.5
         self._random = random.Random(seed)
         self._thawing: list[threading.Thread] = []
+        self._postgres, self._valkey = embedded.servers(var)
         self.ways: dict[str, Callable[[], str]] = {
-            "an order worker's child": lambda: self._kill_child("orders"),
-            "sentinel": lambda: self._kill("sentinel"),
+            "order worker child killed": lambda: self._kill_child("orders"),
+            "sentinel killed": lambda: self._kill("sentinel"),
             "lead streams cut": self._drop,
-            "order worker": lambda: self._kill("orders"),
-            "egress": lambda: self._kill("egress"),
-            "signer": lambda: self._kill("signer"),
+            "order worker killed": lambda: self._kill("orders"),
+            "egress killed": lambda: self._kill("egress"),
+            "signer killed": lambda: self._kill("signer"),
             "lead streams half open": self._half_open,
             "answers lost after execution": self._silence,
-            "an order worker's child frozen": self._freeze,
-            "urgent worker": lambda: self._kill("urgent"),
-            "jobs": lambda: self._kill("jobs"),
-            "beat": lambda: self._kill("beat"),
+            "order worker child frozen": self._freeze,
+            "storm of 429": self._storm,
+            "venue killed": self._restart_venue,
+            "database killed": lambda: self._restart_database(signal.SIGKILL),
+            "database stopped at once": lambda: self._restart_database(signal.SIGQUIT),
+            "database session killed": self._kill_session,
+            "valkey killed and emptied": self._lose_valkey,
+            "urgent worker killed": lambda: self._kill("urgent"),
+            "jobs killed": lambda: self._kill("jobs"),
+            "beat killed": lambda: self._kill("beat"),
+            "market killed": lambda: self._kill("market"),
+            "web killed": lambda: self._kill("web"),
         }
 
-    def plan(self, *, kills: int, seconds: float) -> list[tuple[float, str]]:
+    def slow(self) -> None:
+        """Have the venue take its time, so that work is in flight whenever somebody dies."""
+        self._control.faults(label=self._label, rtt_ms=self._venue_ms, pre_ms=self._venue_ms)
+
+    def plan(self, *, kills: int, seconds: float, only: str = "") -> list[tuple[float, str]]:
         """When to do what: one moment drawn in each of `kills` equal parts of the time, ways in drawn order.
 
         Of the first five ways each comes before any other: workers, sentinel and venue connections always have a turn.
@@ -50,7 +70,9 @@ class Killer:
         first, rest = names[:5], names[5:]
         self._random.shuffle(first)
         self._random.shuffle(rest)
-        order = [*first, *rest]
+        order = [name for name in (*first, *rest) if only in name]
+        if not order:
+            raise SystemExit(f"no way is called {only!r}; there are: {', '.join(self.ways)}")
         part = seconds / max(1, kills)
         return [((n + self._random.uniform(0.1, 0.9)) * part, order[n % len(order)]) for n in range(kills)]
 
@@ -75,13 +97,13 @@ class Killer:
         os.kill(pid, signal.SIGSTOP)
 
         def thaw() -> None:
-            time.sleep(FROZEN_S)
+            time.sleep(self._frozen_s)
             if leftovers.started(pid) is not None:
                 os.kill(pid, signal.SIGCONT)
 
         self._thawing.append(threading.Thread(target=thaw))
         self._thawing[-1].start()
-        return f"pid {pid} for {FROZEN_S:.0f} s"
+        return f"pid {pid} for {self._frozen_s:.1f} s"
 
     def _drop(self) -> str:
         return f"{self._control.drop()} connections"
@@ -93,6 +115,37 @@ class Killer:
     def _silence(self) -> str:
         self._control.faults(label=self._label, timeout_after_execution=SILENT_ANSWERS)
         return f"the next {SILENT_ANSWERS}"
+
+    def _storm(self) -> str:
+        self._control.faults(label=self._label, busy_ms=STORM_MS)
+        return f"every order and question for {STORM_MS / 1000:.1f} s"
+
+    def _restart_venue(self) -> str:
+        began = time.monotonic()
+        pid = self._pid("paper")
+        os.kill(pid, signal.SIGKILL)
+        while self._pid("paper") == pid:
+            time.sleep(0.02)
+        self._control.wait()
+        self.slow()  # what a venue was told to do wrong, it forgets with its life
+        return f"pid {pid}, back after {time.monotonic() - began:.1f} s"
+
+    def _restart_database(self, number: int) -> str:
+        began = time.monotonic()
+        pid = self._postgres.crash(number)
+        time.sleep(STORE_AWAY_S)
+        self._postgres.start()
+        return f"pid {pid}, back after {time.monotonic() - began:.1f} s"
+
+    def _kill_session(self) -> str:
+        return f"pid {self._postgres.crash_session(self._random.choice)}"
+
+    def _lose_valkey(self) -> str:
+        began = time.monotonic()
+        pid = self._valkey.lose()
+        time.sleep(STORE_AWAY_S)
+        self._valkey.start()
+        return f"pid {pid}, back after {time.monotonic() - began:.1f} s, empty"
 
     def _pid(self, name: str) -> int:
         """The pid of a process; one that is just being started again is waited for."""

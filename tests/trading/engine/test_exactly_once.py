@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
+from obscura.core.nudge.models import Nudge
+from trading import tasks
 from trading.domain.order_state import Status
 from trading.execution import db, limits, reconcile, results
 from trading.execution.execute import execute
 from trading.models import Denial, Order, Signal
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +122,41 @@ def test_a_close_waits_for_an_open_whose_fate_is_not_known(stand):
 
     assert order.qty == Decimal("0.00164")  # what was bought, without the fee the venue kept
     assert stand.holding(ben).qty == 0
+
+
+def test_of_closes_that_wait_for_each_other_each_is_woken_once(stand):
+    ben = stand.follower("ben", invest="4000", lose="4000")
+    stand.venue.control("POST", "/faults", {"timeout_after_execution": 1})
+    opened = stand.signal("buy")
+    stand.plan()
+    closes = [stand.signal("sell", effect="close", fraction="0.25") for _ in range(3)]
+    stand.plan()
+    Nudge.objects.all().delete()
+
+    for signal in (opened, *closes):
+        swept_until(stand, stand.order(ben, signal), Status.FILLED)
+
+    woken = Nudge.objects.filter(task="trading.execute").order_by("id").values_list("ids__signal_id", flat=True)
+    assert list(woken) == [signal.pk for signal in closes]
+    assert sorted(stand.executed(ben).values()) == [1] * 4
+
+
+def test_the_promise_to_send_what_has_to_wait_is_forgotten(stand):
+    ben = stand.follower("ben")
+    stand.venue.control("POST", "/faults", {"timeout_after_execution": 1})
+    stand.signal("buy")
+    stand.plan()
+    closed = stand.signal("sell", effect="close")
+    stand.plan()
+    Nudge.objects.all().delete()
+    span = {"signal_id": closed.pk, "first": 0, "last": 2**40}
+    nudge = Nudge.objects.create(tenant="t_alpha", task="trading.execute", ids=span, due=NOW, created_at=NOW)
+
+    tasks.execute(nudge=nudge.pk, **span)
+
+    assert not Nudge.objects.exists()
+    assert stand.order(ben, closed).waits  # the row is the truth: result and sweep come back to it
+    swept_until(stand, stand.order(ben, closed), Status.FILLED)
 
 
 def test_planners_and_workers_side_by_side_copy_once(stand):

@@ -48,6 +48,7 @@ class Control:
             ("DELETE", "/faults"): self.clear_faults,
             ("POST", "/price"): self.price,
             ("POST", "/trade"): self.trade,
+            ("GET", "/order"): self.order,
             ("POST", "/drop"): self.drop,
             ("GET", "/limits"): self.limits,
             ("POST", "/limits"): self.set_limits,
@@ -241,12 +242,16 @@ class Control:
         order: Order | None
         if market == SPOT:
             order = spot.place(self.exchange, account, params)
-            assert order is not None
-            return shapes.spot_full(order) | {"at_us": order.at_us}
-        order = usdm.place(self.exchange, account, params)
+        else:
+            order = usdm.place(self.exchange, account, params)
         assert order is not None
-        trades = [shapes.usdm_trade(trade) for trade in order.trades]
-        return shapes.usdm_order(order) | {"trades": trades, "at_us": order.at_us}
+        return _told(order)
+
+    def order(self, asked: dict[str, Any]) -> Any:
+        """What came of a trade whose answer was lost: `order` as `/trade` answers it, null where there is none."""
+        account = self._account(asked)
+        order = account.desk(str(asked.get("market", SPOT))).by_client.get(_text(asked, "client_id"))
+        return {"order": None if order is None else _told(order)}
 
     # Streams, once
 
@@ -283,6 +288,13 @@ class Control:
         if account is None:
             raise Wrong("no account has this api_key: POST /accounts makes one")
         return account
+
+
+def _told(order: Order) -> dict[str, Any]:
+    if order.symbol.market == SPOT:
+        return shapes.spot_full(order) | {"at_us": order.at_us}
+    trades = [shapes.usdm_trade(trade) for trade in order.trades]
+    return shapes.usdm_order(order) | {"trades": trades, "at_us": order.at_us}
 
 
 def _sockets(accounts: Iterable[Account]) -> list[Socket]:
