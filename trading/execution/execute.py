@@ -23,6 +23,7 @@ from trading.market import cache
 from trading.venues.binance import Report
 
 STATED = 500
+HIGHEST = 2**63 - 1
 
 
 class NotSettled(Unavailable):
@@ -44,27 +45,31 @@ def execute(
 
     Another worker that comes later finds nothing planned and leaves. Returns how many orders were sent.
 
+    :param first: above `last`, the range goes around: up to the highest id, and on from the lowest to `last`
     :param fly: what to do with the flight: wait until it has landed, or `submit.let_fly`
     :raises NotSettled: a close in the range still waits for opens on their way; the nudge stays and comes back
     """
     signal = load_signal(schema=schema, signal_id=signal_id)
     if signal is None:
         return 0
-    ids = [signal_id, first, last]
+    spans = [(first, last)] if first <= last else [(first, HIGHEST), (0, last)]
     session = db.session()
-    if lapsed(schema, signal):
-        _miss(schema, signal, ids)
-    rows = [
-        Claimed(*row)
-        for row in session.execute(db.sql(store.CLAIM_RANGE, schema), [settings.COPY_LEASE_MS, *ids]).fetchall()
-    ]
-    if signal.effect == "close" or signal.market == "usdm":
-        rows += claim_waiting(schema=schema, signal=signal, first=first, last=last)
+    late = lapsed(schema, signal)
+    rows: list[Claimed] = []
+    for span in spans:
+        ids = [signal_id, *span]
+        if late:
+            _miss(schema, signal, ids)
+        found = session.execute(db.sql(store.CLAIM_RANGE, schema), [settings.COPY_LEASE_MS, *ids]).fetchall()
+        rows += [Claimed(*row) for row in found]
+        if signal.effect == "close" or signal.market == "usdm":
+            rows += claim_waiting(schema=schema, signal=signal, first=span[0], last=span[1])
     if rows:
         fly(place(schema=schema, signal=signal, rows=rows))
-    left = session.execute(db.sql(store.STILL_WAITING, schema), ids).fetchone()
-    if left and left[0]:
-        raise NotSettled
+    for span in spans:
+        left = session.execute(db.sql(store.STILL_WAITING, schema), [signal_id, *span]).fetchone()
+        if left and left[0]:
+            raise NotSettled
     return len(rows)
 
 

@@ -12,6 +12,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -84,7 +85,11 @@ class Flight:
 
 
 def place(*, schema: str, signal: SignalRow, rows: Sequence[Claimed]) -> Flight:
-    """Send these orders, once each. Returns at once; the flight tells when their results are written."""
+    """Send these orders, once each, in the order that was drawn for them.
+
+    Returns at once; the flight tells when their results are written.
+    """
+    rows = sorted(rows, key=_drawn_place)
     flight = Flight(schema=schema, signal=signal, rows=rows)
     where = {"exchange": signal.exchange, "market": signal.market}
     held = {row.environment for row in rows if hush.hushed(environment=row.environment, **where)}
@@ -94,6 +99,9 @@ def place(*, schema: str, signal: SignalRow, rows: Sequence[Claimed]) -> Flight:
     if free:
         lane().send(schema=schema, chunks=order_chunks(signal, free), on_results=flight.heard)
     return flight
+
+
+_drawn_place = attrgetter("place")
 
 
 def let_fly(flight: Flight) -> None:
