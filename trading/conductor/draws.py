@@ -131,8 +131,8 @@ _published: dict[tuple[str, UUID, int], int] = {}
 
 def seed(*, schema: str, pool_id: UUID, seq: int) -> bytes:
     """The seed of a pool's signal. Nobody is told it before the signal is planned."""
-    number, index = draw.link(seq)
-    return _chain(_key(), schema, pool_id, number)[draw.SEED * index : draw.SEED * (index + 1)]
+    number, nth = draw.link(seq)
+    return _chain(_key(), schema, pool_id, number)[draw.SEED * nth : draw.SEED * (nth + 1)]
 
 
 def _key() -> bytes:

@@ -23,10 +23,10 @@ SEED = 32
 
 
 class Link(NamedTuple):
-    """Which seed a signal uses: seed `index` (from 1) of the pool's chain `number` (from 0)."""
+    """Which seed a signal uses: seed `nth` (from 1) of the pool's chain `number` (from 0)."""
 
     number: int
-    index: int
+    nth: int
 
 
 def link(seq: int) -> Link:
