@@ -21,8 +21,24 @@ _CHUNK = """select s.id, s.user_id::text, s.account_id::text, a.exchange, a.envi
    s.realised, s.day, s.day_realised, nullif(s.settings::text, '{{}}'), s.peak, s.loss_streak,
    s.created_at
  from {s}.pools_subscription s join {s}.citadel_exchangeaccount a on a.id = s.account_id
- where s.pool_id = %s and s.status <> 'ended' and s.id > %s and (%s::bigint is null or s.id = %s)
+ where s.pool_id = %s and s.status <> 'ended' and s.id > %s and s.id <= %s
  order by s.id limit %s for no key update of s"""
+
+# The same of chosen ones: the last in the order of ids and, where the walk goes on from the lowest, the first.
+_CHUNK_AROUND = _CHUNK.replace(
+    "s.id > %s and s.id <= %s",
+    """s.id in (
+   (select h.id from {s}.pools_subscription h where h.pool_id = %s and h.status <> 'ended' and h.id > %s and h.id <= %s
+     order by h.id limit %s)
+   union all
+   (select l.id from {s}.pools_subscription l where l.pool_id = %s and l.status <> 'ended' and l.id < %s
+     order by l.id limit %s))""",
+)
+
+_DRAWN = """select n, coalesce((%s::numeric %% nullif(n, 0))::int, 0),
+   coalesce(ids[1 + (%s::numeric %% nullif(n, 0))::int], 0), coalesce(ids[n], 0)
+ from (select count(*)::int n, array_agg(s.id order by s.id) ids from {s}.pools_subscription s
+   where s.pool_id = %s and s.status <> 'ended') f"""
 
 _TERMS = """select p.status, p.slots, p.leverage, p.max_slippage_bps, p.signal_ttl_s from {s}.pools_pool p
  where p.id = %s"""
@@ -89,15 +105,26 @@ def terms(cursor: Any, *, schema: str, pool_id: UUID) -> PoolTermsRow | None:
     return PoolTermsRow(row[0] == "active", row[1], row[2], row[3], timedelta(seconds=row[4]))
 
 
-def chunk(
-    cursor: Any, *, schema: str, pool_id: UUID, after: int, limit: int, only: int | None = None
-) -> list[tuple[Any, ...]]:
-    """The next `limit` live subscriptions of a pool behind id `after`, locked, as trading.domain.people.Follower.
-
-    :param only: the one subscription that is wanted
-    """
-    rows: list[tuple[Any, ...]] = cursor.execute(_sql(_CHUNK, schema), [pool_id, after, only, only, limit]).fetchall()
+def chunk(cursor: Any, *, schema: str, pool_id: UUID, after: int, until: int, limit: int) -> list[tuple[Any, ...]]:
+    """The next `limit` live subscriptions of a pool behind id `after` and up to id `until`, in the order of their ids,
+    locked, as trading.domain.fanout.Follower."""
+    rows: list[tuple[Any, ...]] = cursor.execute(_sql(_CHUNK, schema), [pool_id, after, until, limit]).fetchall()
     return rows
+
+
+def chunk_around(
+    cursor: Any, *, schema: str, pool_id: UUID, after: int, until: int, limit: int, below: int, more: int
+) -> list[tuple[Any, ...]]:
+    """As `chunk`, and with them the `more` lowest with ids under `below`."""
+    given = [pool_id, pool_id, after, until, limit, pool_id, below, more, limit]
+    rows: list[tuple[Any, ...]] = cursor.execute(_sql(_CHUNK_AROUND, schema), given).fetchall()
+    return rows
+
+
+def drawn(cursor: Any, *, schema: str, pool_id: UUID, lot: int) -> tuple[int, int, int, int]:
+    """How many follow a pool, the number (from 0, by id) of the one whom `lot` falls on, its id, and the highest id."""
+    row: tuple[int, int, int, int] = cursor.execute(_sql(_DRAWN, schema), [str(lot), str(lot), pool_id]).fetchone()
+    return row
 
 
 def reserve(cursor: Any, *, schema: str, amounts: Sequence[tuple[int, Decimal]]) -> None:

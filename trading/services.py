@@ -1,5 +1,6 @@
 """The trading app's door: what followers' accounts were told to do, and what became of it."""
 
+from trading.draws import Commitment, Drawn, Draws, Place, draws_of
 from trading.execution.outlook import Bucket, Outlook, outlook
 from trading.reads import (
     CopyCounts,
@@ -17,17 +18,22 @@ from trading.signals.status import SignalStatus, signal_status
 
 __all__ = [
     "Bucket",
+    "Commitment",
     "CopyCounts",
     "CopyPage",
+    "Drawn",
+    "Draws",
     "OpenHolding",
     "Outlook",
     "PageUnknown",
+    "Place",
     "SignalReceipt",
     "SignalRequest",
     "SignalStatus",
     "copies_of",
     "copies_page",
     "copy_counts",
+    "draws_of",
     "open_holdings_of",
     "outlook",
     "signal_status",

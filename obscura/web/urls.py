@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from obscura.web import accounts, copies, home, own_pools, pools, profile, subscriptions
+from obscura.web import accounts, copies, draws, home, own_pools, pools, profile, subscriptions
 from obscura.web.brand import brand_css
 
 app_name = "web"
@@ -16,6 +16,7 @@ urlpatterns = [
     path("pools/<uuid:pool_id>/", pools.detail, name="pool"),
     path("pools/<uuid:pool_id>/copy/", subscriptions.subscribe, name="subscribe"),
     path("pools/<uuid:pool_id>/change/", own_pools.change, name="pool_change"),
+    path("pools/<uuid:pool_id>/draws/", draws.draws, name="draws"),
     path("pools/<uuid:pool_id>/<str:action>/", own_pools.act, name="pool_action"),
     path("copies/", copies.listing, name="copies"),
     path("portfolio/", subscriptions.listing, name="subscriptions"),

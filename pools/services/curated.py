@@ -10,7 +10,9 @@ from django.db import transaction
 from obscura.core import clock
 from obscura.core.audit import write as audit
 from obscura.core.errors import Conflict, NotFound
+from obscura.core.events import announce
 from pools.curated.models import CuratedFollowing, CuratedPool
+from pools.events import PoolChanged
 from pools.models import Pool, Subscription
 from pools.services.pools import PoolUnknown, shown_traders
 from tenants import services as tenants
@@ -145,6 +147,7 @@ def _place(one: CuratedPool, tenant: Tenant, origin: str) -> int:
             made = {"kind": Pool.Kind.CURATED, "remote": True, "created_at": clock.now(), **values}
             pool, created = places.get_or_create(pk=one.pk, defaults=made)
             if created:
+                announce(PoolChanged(pool_id=one.pk, status=status))
                 return 1
         changed = [name for name, value in values.items() if getattr(pool, name) != value]
         for name in changed:

@@ -12,6 +12,8 @@ from obscura.core.nudge.models import Nudge
 from pools.curated.models import CuratedFollowing, CuratedPool
 from tenants.scope import PUBLIC, entered
 from tests.trading.support import NOON, fill, flat, holder, lead
+from trading.conductor import draws
+from trading.domain import draw
 from trading.models import LeadPosition, PoolLane, Signal
 from trading.sentinel.ingest import ingest
 from trading.signals import relay, tasks
@@ -80,6 +82,45 @@ def test_since_when_the_position_is_held_is_relayed_too(zero, alpha, curated):
     relay.send(ingest(account_id=trader.account_id, fills=[fill(2, order=8, at=later, done=True)]).relays)
 
     assert [one.position_since for one in signals(alpha)] == [None, NOON]
+
+
+def test_the_order_of_tenants_is_drawn_and_home_has_a_place_in_it(zero, alpha, beta, curated):
+    pool, trader = curated
+    homes = set()
+    for number in range(1, 13):
+        Nudge.objects.all().delete()
+        found = ingest(account_id=trader.account_id, fills=[fill(number, order=number, done=True)])
+        assert nudges("trading.plan") == []  # the plan at home waits for its turn too
+
+        relay.send(found.relays)
+
+        seed = draws.seed(schema="t_zero", pool_id=pool.pk, seq=number)
+        order = draw.of_tenants(seed=seed, names=["t_alpha", "t_beta", "t_zero"])
+        called = Nudge.objects.filter(task="trading.plan").order_by("pk").values_list("tenant", flat=True)
+        assert list(called) == order
+        homes.add(order.index("t_zero"))
+        for tenant in (alpha, beta):
+            told = signals(tenant)[-1].metadata["relay"]
+            own = draw.value_of(seed=seed, name=tenant.schema_name).hex()
+            assert (told["number"], told["place"]) == (number, order.index(tenant.schema_name) + 1)
+            assert told["drawn"] == sorted(told["drawn"])
+            assert told["drawn"].index(own) + 1 == told["place"]
+            assert not any(name in str(told) for name in order)
+    assert len(homes) > 1
+
+
+def test_what_is_wrong_elsewhere_does_not_keep_home_from_its_plan(zero, alpha, beta, curated, monkeypatch):
+    _, trader = curated
+    found = ingest(account_id=trader.account_id, fills=[fill(1, done=True)])
+
+    def broken(**_):
+        raise KeyError("a mistake of ours")
+
+    monkeypatch.setattr(relay, "record", broken)
+    with pytest.raises(KeyError):
+        relay.send(found.relays)
+
+    assert nudges("trading.plan") == ["t_zero"]
 
 
 def test_relayed_twice_is_there_once(zero, alpha, beta, curated):

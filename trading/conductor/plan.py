@@ -25,9 +25,10 @@ from pools import followers
 from proofs.domain.receipts import Leaves
 from tenants.models import Tenant
 from trading import copies
-from trading.conductor import carry
+from trading.conductor import carry, draws
 from trading.conductor.books import open_books
-from trading.domain import priorities
+from trading.domain import draw, priorities
+from trading.domain.draw import CHUNK, FIRST_CHUNK
 from trading.domain.fanout import Book, Copy, Decision, Denied, Follower, Held, Lead, Terms, decide
 from trading.domain.market import MarketFacts
 from trading.domain.reasons import Reason
@@ -38,7 +39,6 @@ from trading.execution.store import Claimed, SignalRow
 from trading.execution.submit import Flight, place
 from trading.market import cache
 
-FIRST_CHUNK, CHUNK = 50, 250
 LEAST_URGENT = 32_767
 """The largest number a priority may have."""
 PATIENCE = timedelta(seconds=10)
@@ -140,26 +140,33 @@ def _plan_chunk(*, tenant: Tenant, pool_id: UUID, urgency: int, facts: _Markets)
         signal = overtaking.next_signal(cursor, schema=schema, pool_id=pool_id, urgency=urgency)
         if signal is None:
             return None
-        limit = CHUNK if signal.cursor else FIRST_CHUNK
-        loaded = followers.chunk(
-            cursor, schema=schema, pool_id=pool_id, after=signal.cursor, limit=limit, only=signal.only_for
-        )
-        members = [Follower._make(columns) for columns in loaded]
+        walk = draws.walk(cursor, schema=schema, signal=signal)
+        limit = draw.limit(walk.walked, first=FIRST_CHUNK, chunk=CHUNK)
+        loaded = walk.load(cursor, schema=schema, pool_id=pool_id, limit=limit)
+        members = [Follower._make(columns) for columns in walk.in_order(loaded)]
+        places = {member.subscription: at for at, member in enumerate(members, walk.walked + 1)}
         now = clock.now()
         held, dropped = _held(cursor, schema=schema, signal=signal, members=members)
         decision = _decide(cursor, tenant=tenant, signal=signal, members=members, held=held, facts=facts, now=now)
-        born = _insert_copies(cursor, tenant=tenant, signal=signal, decision=decision, claim=not signal.cursor)
-        denied = _insert_denials(cursor, schema=schema, signal=signal, denials=decision.denials, now=now)
+        claim = walk.walked < FIRST_CHUNK
+        born = _insert_copies(cursor, tenant=tenant, signal=signal, decision=decision, places=places, claim=claim)
+        denied = _insert_denials(cursor, schema=schema, signal=signal, denials=decision.denials, places=places, now=now)
         carry.keep(cursor, schema=schema, signal=signal, decision=decision)
         messages: list[nudges.Message] = []
         if decision.copies and len(born) < len(decision.copies):
-            span = {"signal_id": signal.id, "first": members[0].subscription, "last": members[-1].subscription}
+            first, last = walk.span(loaded)
+            span = {"signal_id": signal.id, "first": first, "last": last}
             queue = priorities.queue_of(signal.priority)
             messages.append(nudges.write(cursor, tenant=schema, task="trading.execute", queue=queue, ids=span))
         messages += _fetch_brackets(cursor, schema=schema, signal=signal, members=members, decision=decision)
-        state = "planned" if len(members) < limit else "planning"
-        reached = members[-1].subscription if members else signal.cursor
-        cursor.execute(db.sql(store.MOVE_CURSOR, schema), [reached, len(members), state, state, signal.id])
+        reached, wrapped, ended = walk.after(loaded, limit=limit)
+        moved = {
+            "signal": signal.id, "cursor": reached, "wrapped": wrapped, "count": len(loaded),
+            "state": "planned" if ended else "planning", "chain": walk.chain, "followers": walk.followers,
+            "start": walk.start, "first": walk.first, "last": walk.last, "seed": walk.seed if ended else None,
+        }  # fmt: skip
+        cursor.execute(db.sql(store.MOVE_CURSOR, schema), moved)
+    draws.committed(schema=schema, signal=signal, chain=walk.chain)
     return Planned(signal, born, messages, denied, dropped)
 
 
@@ -257,7 +264,9 @@ def _fetch_brackets(
     ]
 
 
-def _insert_copies(cursor: Any, *, tenant: Tenant, signal: SignalRow, decision: Decision, claim: bool) -> list[Claimed]:
+def _insert_copies(
+    cursor: Any, *, tenant: Tenant, signal: SignalRow, decision: Decision, places: Mapping[int, int], claim: bool
+) -> list[Claimed]:
     """Insert the orders, claimed from birth where `claim`; hold their budgets and count them as on their way."""
     if not decision.copies:
         return []
@@ -290,7 +299,7 @@ def _insert_copies(cursor: Any, *, tenant: Tenant, signal: SignalRow, decision: 
             "leaves": arrays.digests(
                 leaves.leaf(name, copy.subscription, copy.qty) for name, copy in zip(names, group, strict=True)
             ),
-            "hold_side": signal.position_side,
+            "hold_side": signal.position_side, "places": arrays.tokens(places[copy.subscription] for copy in group),
         }  # fmt: skip
         rows = cursor.execute(db.sql(store.INSERT_ORDERS + store.CLAIMED, schema), values).fetchall()
         count = store.COUNT_OPENING if signal.effect == "open" else store.COUNT_CLOSING
@@ -304,7 +313,13 @@ def _insert_copies(cursor: Any, *, tenant: Tenant, signal: SignalRow, decision: 
 
 
 def _insert_denials(
-    cursor: Any, *, schema: str, signal: SignalRow, denials: Sequence[Denied], now: datetime
+    cursor: Any,
+    *,
+    schema: str,
+    signal: SignalRow,
+    denials: Sequence[Denied],
+    places: Mapping[int, int],
+    now: datetime,
 ) -> list[dict[str, Any]]:
     """Insert the denials; returns their rows for the feed."""
     if not denials:
@@ -317,6 +332,7 @@ def _insert_denials(
         "users": [denied.user for denied in denials], "reasons": [denied.reason.value for denied in denials],
         "details": [orjson.dumps(denied.detail).decode() for denied in denials],
         "leaves": [leaves.leaf(denied.subscription, denied.reason.value) for denied in denials],
+        "places": [places[denied.subscription] for denied in denials],
     }  # fmt: skip
     rows = cursor.execute(db.sql(store.INSERT_DENIALS, schema), values).fetchall()
     by_subscription = {denied.subscription: denied for denied in denials}

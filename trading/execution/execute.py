@@ -25,6 +25,7 @@ from trading.market import cache
 from trading.venues.binance import Report
 
 STATED = 500
+HIGHEST = 2**63 - 1
 
 
 def load_signal(*, schema: str, signal_id: int) -> SignalRow | None:
@@ -42,23 +43,26 @@ def execute(
 
     What waits for an earlier order is left: the result of that one wakes it, and the sweep sees to it that it is woken.
 
+    :param first: above `last`, the range goes around: up to the highest id, and on from the lowest to `last`
     :param fly: what to do with the flight: wait until it has landed, or `submit.let_fly`
     """
     signal = load_signal(schema=schema, signal_id=signal_id)
     if signal is None:
         return 0
-    ids = [signal_id, first, last]
+    spans = [(first, last)] if first <= last else [(first, HIGHEST), (0, last)]
     session = db.session()
-    if lapsed(schema, signal):
-        _miss(schema, signal, ids)
-    rows = [
-        Claimed(*row)
-        for row in session.execute(db.sql(store.CLAIM_RANGE, schema), [settings.COPY_LEASE_MS, *ids]).fetchall()
-    ]
-    if signal.effect == "close":
-        _overtake(schema, ids)
-    if signal.effect == "close" or signal.market == "usdm":
-        rows += claim_waiting(schema=schema, signal=signal, first=first, last=last)
+    late = lapsed(schema, signal)
+    rows: list[Claimed] = []
+    for span in spans:
+        ids = [signal_id, *span]
+        if late:
+            _miss(schema, signal, ids)
+        found = session.execute(db.sql(store.CLAIM_RANGE, schema), [settings.COPY_LEASE_MS, *ids]).fetchall()
+        rows += [Claimed(*row) for row in found]
+        if signal.effect == "close":
+            _overtake(schema, ids)
+        if signal.effect == "close" or signal.market == "usdm":
+            rows += claim_waiting(schema=schema, signal=signal, first=span[0], last=span[1])
     sent = 0
     if rows:
         flight = place(schema=schema, signal=signal, rows=rows)

@@ -18,7 +18,8 @@ LANE = "select last_seq from {s}.trading_poollane where pool_id = %s for update"
 _SIGNAL = """g.id, g.exchange, g.market, g.symbol, g.side, g.position_side, g.effect, g.fraction, g.weight, g.price,
    g.order_type, g.lead_at, g.test_only, g.trader_id, g.leg, g.priority, g.cursor, g.leaf, g.pool_id, g.seq,
    g.overtaken_by is not null, g.qty, g.only_for, g.lead_equity, g.lead_leverage, g.stop_loss_pct, g.take_profit_pct,
-   g.position_since"""
+   g.position_since, g.followers, g.draw_chain, g.draw_followers, g.draw_start, g.walk_first, g.walk_last,
+   g.wrapped"""
 
 _WAITS = "g.pool_id = t.pool_id and g.state in ('new', 'planning')"
 _SAME_PLACE = """g.symbol = t.symbol and g.trader_id = t.trader_id and g.market = t.market
@@ -63,8 +64,11 @@ UNSENT = (
  where t.id = %s and o.subscription_id = any(%s) and o.status = {Status.PLANNED:d} order by o.id"""
 )
 
-MOVE_CURSOR = """update {s}.trading_signal set cursor = %s, followers = followers + %s, state = %s,
-   planned_at = case when %s = 'planned' then clock_timestamp() end where id = %s"""
+MOVE_CURSOR = """update {s}.trading_signal set cursor = %(cursor)s, wrapped = %(wrapped)s,
+   followers = followers + %(count)s, state = %(state)s::text, draw_chain = nullif(%(chain)s, 0),
+   draw_followers = %(followers)s, draw_start = %(start)s, walk_first = %(first)s, walk_last = %(last)s,
+   seed = %(seed)s::bytea, planned_at = case when %(state)s::text = 'planned' then clock_timestamp() end
+ where id = %(signal)s"""
 
 HELD = """select subscription_id, qty, opening, closing, leverage, carry_close, carry_open, closed_by_owner
  from {s}.trading_holding
@@ -83,26 +87,27 @@ RECENT_OPENS = """select s.id, (select count(*) from {s}.trading_order o where o
 INSERT_ORDERS = """insert into {s}.trading_order (signal_id, subscription_id, leg, pool_id, user_id, account_id,
    trader_id, client_id, exchange, environment, market, symbol, side, position_side, effect, type, time_in_force,
    reduce_only, waits, qty, limit_price, lead_price, mark_price, leverage, reserved, priority, status, attempts,
-   venue_order_id, filled, error_code, error, lead_at, created_at, sent_at, lease_until, leaf)
+   venue_order_id, filled, error_code, error, lead_at, created_at, sent_at, lease_until, leaf, place)
  select %(signal)s, u.sub, %(leg)s, %(pool)s, u.usr::uuid, u.acc::uuid, %(trader)s, u.cid, %(exchange)s, %(env)s,
    %(market)s, %(symbol)s, %(side)s, %(position_side)s, %(effect)s, %(type)s, %(tif)s, %(reduce_only)s, u.waits, u.qty,
    u.lim, %(lead_price)s, %(mark)s, u.leverage, u.reserved, %(priority)s,
    case when %(born)s and not u.waits then 2 else 1 end, case when %(born)s and not u.waits then 1 else 0 end,
    '', 0, '', '', %(lead_at)s, clock_timestamp(),
    case when %(born)s and not u.waits then clock_timestamp() end,
-   case when %(born)s and not u.waits then clock_timestamp() + %(lease)s * interval '1 ms' end, u.leaf
+   case when %(born)s and not u.waits then clock_timestamp() + %(lease)s * interval '1 ms' end, u.leaf,
+   u.place
  from unnest(%(subs)s::bigint[], %(users)s::text[], %(accounts)s::text[], %(cids)s::text[], %(qtys)s::numeric[],
-   %(reserves)s::numeric[], %(waits)s::boolean[], %(leaves)s::bytea[], %(limits)s::numeric[], %(leverages)s::int[])
-   u(sub, usr, acc, cid, qty, reserved, waits, leaf, lim, leverage)
+   %(reserves)s::numeric[], %(waits)s::boolean[], %(leaves)s::bytea[], %(limits)s::numeric[], %(leverages)s::int[],
+   %(places)s::int[]) u(sub, usr, acc, cid, qty, reserved, waits, leaf, lim, leverage, place)
  on conflict on constraint one_copy do nothing
  returning """
 
 INSERT_DENIALS = """insert into {s}.trading_denial (signal_id, subscription_id, leg, pool_id, user_id, reason, detail,
-   symbol, market, side, effect, lead_price, lead_at, at, leaf)
+   symbol, market, side, effect, lead_price, lead_at, at, leaf, place)
  select %(signal)s, u.sub, %(leg)s, %(pool)s, u.usr::uuid, u.reason, u.detail, %(symbol)s, %(market)s, %(side)s,
-   %(effect)s, %(lead_price)s, %(lead_at)s, %(at)s, u.leaf
- from unnest(%(subs)s::bigint[], %(users)s::text[], %(reasons)s::text[], %(details)s::jsonb[], %(leaves)s::bytea[])
-   u(sub, usr, reason, detail, leaf)
+   %(effect)s, %(lead_price)s, %(lead_at)s, %(at)s, u.leaf, u.place
+ from unnest(%(subs)s::bigint[], %(users)s::text[], %(reasons)s::text[], %(details)s::jsonb[], %(leaves)s::bytea[],
+   %(places)s::int[]) u(sub, usr, reason, detail, leaf, place)
  on conflict on constraint one_denial do nothing returning id, subscription_id"""
 
 # Orders on their way are counted on the holding, so that a close knows what to wait for.
@@ -143,7 +148,7 @@ CARRY_CLOSE = """update {s}.trading_holding h set carry_close = coalesce(u.carri
 
 CLAIMED = """id, signal_id, subscription_id, account_id::text, user_id::text, environment, client_id, qty, limit_price,
    type, time_in_force, reduce_only, attempts, (extract(epoch from sent_at) * 1000)::bigint, leverage, lead_price,
-   created_at"""
+   created_at, place"""
 
 CLAIM_RANGE = (
     f"""update {{s}}.trading_order set status = {Status.SENDING:d}, attempts = attempts + 1,
@@ -174,7 +179,7 @@ CLAIM_WAITING = (
  where o.id = u.id and o.status = {Status.PLANNED:d} and o.waits
  returning """
     + ", ".join(f"o.{column.strip()}" if "(" not in column else column for column in CLAIMED.split(",")[:13])
-    + ", (extract(epoch from o.sent_at) * 1000)::bigint, o.leverage, o.lead_price, o.created_at"
+    + ", (extract(epoch from o.sent_at) * 1000)::bigint, o.leverage, o.lead_price, o.created_at, o.place"
 )
 
 # What was given back has a nudge of its own, due when `lease_until` is over.
@@ -305,12 +310,6 @@ class SignalRow(NamedTuple):
     pool_id: object
     seq: int
     overtaken: bool
-
-    @property
-    def whole(self) -> bool:
-        """Whether it closes all that the lead held."""
-        return self.effect == "close" and Decimal(str(self.fraction)) >= 1
-
     qty: object
     only_for: int | None
     lead_equity: object
@@ -318,6 +317,18 @@ class SignalRow(NamedTuple):
     stop_loss_pct: object
     take_profit_pct: object
     position_since: datetime | None
+    walked: int
+    draw_chain: int | None
+    draw_followers: int
+    draw_start: int
+    walk_first: int
+    walk_last: int | None
+    wrapped: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether it closes all that the lead held."""
+        return self.effect == "close" and Decimal(str(self.fraction)) >= 1
 
 
 class Claimed(NamedTuple):
@@ -340,3 +351,4 @@ class Claimed(NamedTuple):
     leverage: int
     lead_price: object
     created_at: object
+    place: int

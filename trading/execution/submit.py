@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
 from functools import partial
 from math import inf
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -135,12 +136,13 @@ class Flight:
 
 
 def place(*, schema: str, signal: SignalRow, rows: Sequence[Claimed], again: bool = False) -> Flight:
-    """Send these orders, once each, as far as the limits of the outside allow; the others go back to PLANNED.
+    """Send these orders, once each, in the order that was drawn for them, as far as the limits of the outside allow.
 
-    Returns at once; the flight tells when the results of what was sent are written.
+    The others go back to PLANNED. Returns at once; the flight tells when the results of what was sent are written.
 
     :param again: they are sent again, and have their place in the buckets already
     """
+    rows = sorted(rows, key=_drawn_place)
     if again:
         free = gate.places(schema=schema, signal=signal, rows=rows)
     else:
@@ -160,6 +162,9 @@ def place(*, schema: str, signal: SignalRow, rows: Sequence[Claimed], again: boo
     unset = [row for row in going if row.id in lacks]
     _beside().submit(_send_when_set, flight, free, unset, lacks).add_done_callback(_said)
     return flight
+
+
+_drawn_place = attrgetter("place")
 
 
 def _among(places: Mapping[Place, Sequence[Claimed]], orders: Collection[int]) -> dict[Place, list[Claimed]]:

@@ -3,11 +3,12 @@
 from trading.models.account import PositionMode, SymbolSetting
 from trading.models.holding import Holding
 from trading.models.order import Denial, Fill, Order
-from trading.models.source import AccountPosition, LeadFill, LeadPosition, PoolLane, Signal, Watermark
+from trading.models.source import AccountPosition, DrawChain, LeadFill, LeadPosition, PoolLane, Signal, Watermark
 
 __all__ = [
     "AccountPosition",
     "Denial",
+    "DrawChain",
     "Fill",
     "Holding",
     "LeadFill",

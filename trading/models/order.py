@@ -50,6 +50,7 @@ class Order(models.Model):
     lease_until = models.DateTimeField(null=True)
     accepted_at = models.DateTimeField(null=True, help_text="The venue's own time of acceptance.")
     done_at = models.DateTimeField(null=True)
+    place = models.PositiveIntegerField(default=0, db_default=0, help_text="Its drawn place among all followers.")
     leaf = leaf()
 
     class Meta:
@@ -80,6 +81,7 @@ class Denial(models.Model):
     lead_price = amount(null=True)
     lead_at = models.DateTimeField()
     at = models.DateTimeField()
+    place = models.PositiveIntegerField(default=0, db_default=0, help_text="Its drawn place among all followers.")
     leaf = leaf()
 
     class Meta:

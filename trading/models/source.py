@@ -94,6 +94,25 @@ class AccountPosition(models.Model):
         return f"{self.qty} {self.symbol}"
 
 
+class DrawChain(models.Model):
+    """A commitment to the seeds of 1,024 of a pool's signals (`trading.domain.draw`), published before their use.
+
+    A revision above 0 says that the seeds of an earlier commitment could not be had any more.
+    """
+
+    pool_id = models.UUIDField()
+    number = models.PositiveIntegerField()
+    revision = models.PositiveSmallIntegerField(default=0)
+    anchor = models.BinaryField()
+    published_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["pool_id", "number", "revision"], name="one_chain")]
+
+    def __str__(self) -> str:
+        return f"Chain {self.number} of {self.pool_id}"
+
+
 class LeadPosition(models.Model):
     """What a lead holds in one symbol, as a pool's signals and spot trades add up. Tells an open from a close.
 
@@ -170,8 +189,15 @@ class Signal(models.Model):
     )
     received_at = models.DateTimeField()
     state = models.CharField(max_length=8, choices=State, default=State.NEW)
-    cursor = models.BigIntegerField(default=0, help_text="Followers up to this subscription id are planned.")
-    followers = models.PositiveIntegerField(default=0)
+    cursor = models.BigIntegerField(default=0, help_text="Up to which subscription id its walk is planned.")
+    wrapped = models.BooleanField(default=False, db_default=False, help_text="The walk goes on from the lowest id.")
+    followers = models.PositiveIntegerField(default=0, help_text="How many are planned.")
+    draw_chain = models.BigIntegerField(null=True, help_text="The commitment that its seed belongs to.")
+    draw_followers = models.PositiveIntegerField(default=0, db_default=0, help_text="How many followed when drawn.")
+    draw_start = models.PositiveIntegerField(default=0, db_default=0, help_text="The number of the first, from 0.")
+    walk_first = models.BigIntegerField(default=0, db_default=0, help_text="The subscription the walk begins with.")
+    walk_last = models.BigIntegerField(null=True, help_text="The highest subscription id when it was drawn.")
+    seed = models.BinaryField(null=True, help_text="Revealed when it is planned.")
     overtaken_by = models.BigIntegerField(null=True, help_text="The close of the whole that was planned before it.")
     planned_at = models.DateTimeField(null=True)
     swept_at = models.DateTimeField(null=True, help_text="When the sweep last looked after it.")

@@ -159,11 +159,15 @@ def _group(
             leads = leads if leads is not None else sorted(pools.leads_of(account_id), key=lambda one: one.pool_id)
             for lead in leads:
                 source = _source(lead, exchange, environment, rows[0], found, known)
-                recorded = record(pool_id=lead.pool_id, sources=[source])[0]
+                held = relay.is_relayed(lead.pool_id)
+                recorded = record(pool_id=lead.pool_id, sources=[source], held=held)[0]
                 if recorded.made:
                     made += len(recorded.signals)
-                    urgent = min(one.priority for one in recorded.signals)
-                    relays.extend(relay.promise(pool_id=lead.pool_id, external_id=found.external_id, priority=urgent))
+                    if held:
+                        urgent = min(one.priority for one in recorded.signals)
+                        relays.append(
+                            relay.promise(pool_id=lead.pool_id, external_id=found.external_id, priority=urgent)
+                        )
             _consume(rows, found.external_id)
     if book is not None:
         book.write()

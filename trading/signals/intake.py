@@ -198,12 +198,13 @@ def _write(pool_id: UUID, sources: Sequence[Source | Problem]) -> list[Recorded 
     good = [source for source in sources if isinstance(source, Source)]
     promises: list[relay.Relay] = []
     with transaction.atomic():
-        written = iter(record(pool_id=pool_id, sources=good)) if good else iter(())
+        held = relay.is_relayed(pool_id)
+        written = iter(record(pool_id=pool_id, sources=good, held=held)) if good else iter(())
         found = [next(written) if isinstance(source, Source) else None for source in sources]
         for one in found:
-            if one is not None and one.made:
+            if held and one is not None and one.made:
                 first = one.signals[0]
-                promises += relay.promise(pool_id=pool_id, external_id=first.external_id, priority=first.priority)
+                promises.append(relay.promise(pool_id=pool_id, external_id=first.external_id, priority=first.priority))
         transaction.on_commit(partial(_send_all, promises))
     return found
 

@@ -114,8 +114,10 @@ class Recorded:
     made: bool
 
 
-def record(*, pool_id: UUID, sources: Sequence[Source]) -> list[Recorded]:
+def record(*, pool_id: UUID, sources: Sequence[Source], held: bool = False) -> list[Recorded]:
     """Write what is new of `sources` into the pool's lane, in their order, and nudge its plan.
+
+    :param held: its plan is nudged by somebody else, when it is this tenant's turn (`call_for_plan`)
 
     A source whose external id is in the pool already is answered with what is there; nothing is changed for it. May
     be part of a larger transaction; the pool's lane stays locked until that ends, so lock several pools in the order
@@ -139,9 +141,8 @@ def record(*, pool_id: UUID, sources: Sequence[Source]) -> list[Recorded]:
             if moved:
                 _move(pool_id, positions, moved)
             _number(pool_id, seq)
-            # One for each queue: whoever is called for what is urgent leaves the rest to those called for that.
-            for urgency in sorted({priorities.class_of(signal.priority) for signal in made}):
-                nudge("trading.plan", queue=priorities.NAMES[urgency], pool_id=str(pool_id), urgency=urgency)
+            if not held:
+                call_for_plan(pool_id=pool_id, signals=made)
     for signal in made:
         known.setdefault(signal.external_id, []).append(signal)
     return [
@@ -153,6 +154,13 @@ def signal_leaf(signal: Signal) -> list[object]:
     """The values that a signal's leaf is made of."""
     extras = [(name, getattr(signal, name)) for name in LEAF_EXTRAS if getattr(signal, name) is not None]
     return [*(getattr(signal, name) for name in LEAF_FIELDS), *(part for extra in extras for part in extra)]
+
+
+def call_for_plan(*, pool_id: UUID, signals: Iterable[Signal]) -> None:
+    """Nudge the plan of these signals."""
+    # One for each queue: whoever is called for what is urgent leaves the rest to those called for that.
+    for urgency in sorted({priorities.class_of(signal.priority) for signal in signals}):
+        nudge("trading.plan", queue=priorities.NAMES[urgency], pool_id=str(pool_id), urgency=urgency)
 
 
 def _lock_lane(pool_id: UUID) -> int:

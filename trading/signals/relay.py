@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.db import DatabaseError, connection
@@ -15,10 +14,11 @@ from pools import services as pools
 from tenants import services as tenants
 from tenants.models import Tenant
 from tenants.scope import PUBLIC, current, entered
-from trading.domain import priorities
+from trading.conductor import draws
+from trading.domain import draw, priorities
 from trading.domain.intents import ZERO, Intent
 from trading.models import Signal
-from trading.signals.record import RELAY, Source, record
+from trading.signals.record import RELAY, Source, call_for_plan, record
 
 TASK = "trading.relay"
 
@@ -39,19 +39,22 @@ class Relay:
     message: Message
 
 
-def promise(*, pool_id: UUID, external_id: str, priority: int = priorities.NORMAL) -> list[Relay]:
-    """In the recording transaction: a promise to relay, where the pool is curated and followed elsewhere.
+def is_relayed(pool_id: UUID) -> bool:
+    """Whether signals of this pool of the present tenant are relayed: then its own plan waits for its drawn turn."""
+    return _is_zero(current()) and bool(pools.relay_targets(pool_id))
+
+
+def promise(*, pool_id: UUID, external_id: str, priority: int = priorities.NORMAL) -> Relay:
+    """In the recording transaction, of a signal whose plan is held: a promise to relay it, and to plan it here.
 
     Nothing is sent by this. Call `send` after the commit, or hand the message to the broker.
     """
     origin = current()
-    if not _is_zero(origin) or not pools.relay_targets(pool_id):
-        return []
     ids = {"pool_id": str(pool_id), "external_id": external_id}
     with connection.cursor() as cursor:
         queue = priorities.queue_of(priority)
         message = write(cursor.cursor, tenant=origin, task=TASK, queue=queue, ids=ids)
-    return [Relay(origin, pool_id, external_id, message)]
+    return Relay(origin, pool_id, external_id, message)
 
 
 def _is_zero(schema: str) -> bool:
@@ -76,9 +79,10 @@ def send(relays: Iterable[Relay]) -> int:
 
 
 def relay(*, pool_id: UUID, external_id: str) -> int:
-    """Write a signal of the present tenant, as it is, into each tenant that follows. Safe to repeat.
+    """Write a signal of the present tenant, as it is, into each tenant that follows, and plan it here. Safe to repeat.
 
-    Each tenant has a transaction of its own, in an order that is drawn: nobody is always last.
+    Each tenant has a transaction of its own, and this one a place among them: their order is drawn from the signal's
+    seed, which is committed to as the followers' order is. A tenant is told its place and what all drew, without names.
 
     :returns: in how many tenants it was new
     :raises RelayIncomplete: a tenant could not be written; the others were
@@ -86,19 +90,30 @@ def relay(*, pool_id: UUID, external_id: str) -> int:
     signals = list(Signal.objects.filter(pool_id=pool_id, external_id=external_id).order_by("leg"))
     if not signals:
         return 0
-    source = _source(signals)
-    targets = list(pools.relay_targets(pool_id))
-    random.shuffle(targets)
-    made, failed = 0, []
-    for schema in targets:
-        try:
-            with entered(schema):
-                made += record(pool_id=pool_id, sources=[source])[0].made
-        except DatabaseError as error:
-            failed.append(schema)
-            _logger.error("relay.failed", tenant=schema, pool=str(pool_id), error=type(error).__name__)
+    source, home = _source(signals), current()
+    seed = draws.seed(schema=home, pool_id=pool_id, seq=signals[0].seq)
+    order = draw.of_tenants(seed=seed, names=[home, *pools.relay_targets(pool_id)])
+    values = [draw.value_of(seed=seed, name=schema).hex() for schema in order]
+    made, failed, here = 0, [], False
+    try:
+        for place, schema in enumerate(order, 1):
+            told = {"place": place, "number": signals[0].seq, "drawn": values}
+            if schema == home:
+                call_for_plan(pool_id=pool_id, signals=signals)
+                here = True
+                continue
+            try:
+                with entered(schema):
+                    one = replace(source, metadata={**source.metadata, "relay": told})
+                    made += record(pool_id=pool_id, sources=[one])[0].made
+            except DatabaseError as error:
+                failed.append(schema)
+                _logger.error("relay.failed", tenant=schema, pool=str(pool_id), error=type(error).__name__)
+    finally:
+        if not here:  # whatever is wrong elsewhere, this tenant's followers do not wait for it
+            call_for_plan(pool_id=pool_id, signals=signals)
     if failed:
-        raise RelayIncomplete(f"{len(failed)} of {len(targets)} tenants")
+        raise RelayIncomplete(f"{len(failed)} of {len(order) - 1} tenants")
     return made
 
 
