@@ -50,6 +50,11 @@ app.conf.update(
             "schedule": 10.0,
             "options": {"queue": "default", "expires": 10},
         },
+        "trading.checks": {
+            "task": "trading.check_accounts",
+            "schedule": 3.0,
+            "options": {"queue": "default", "expires": 3},
+        },
         "pools.sweep": {"task": "pools.sweep", "schedule": 60.0, "options": {"queue": "default", "expires": 50}},
         "citadel.publish_intake_key": {
             "task": "citadel.publish_intake_key",
