@@ -1,5 +1,6 @@
 """The trading app's door: what followers' accounts were told to do, and what became of it."""
 
+from trading.notices import AccountNotice, account_notices
 from trading.reads import (
     CopyCounts,
     CopyPage,
@@ -15,6 +16,7 @@ from trading.signals.request import SignalRequest
 from trading.signals.status import SignalStatus, signal_status
 
 __all__ = [
+    "AccountNotice",
     "CopyCounts",
     "CopyPage",
     "OpenHolding",
@@ -22,6 +24,7 @@ __all__ = [
     "SignalReceipt",
     "SignalRequest",
     "SignalStatus",
+    "account_notices",
     "copies_of",
     "copies_page",
     "copy_counts",
