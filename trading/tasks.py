@@ -69,6 +69,12 @@ def fetch_brackets(*, account_id: str, environment: str, exchange: str, symbol: 
     )
 
 
+@nudged("trading.learn_brackets")
+def learn_brackets(*, account_id: str) -> None:
+    """Learn through a new account what leverage its exchange gives."""
+    brackets.learn(account_id=UUID(account_id))
+
+
 @celery.shared_task(name="trading.refresh_brackets", ignore_result=True)
 def refresh_brackets() -> None:
     """Know the leverage brackets of every symbol in use before somebody opens in it, and anew each day."""
