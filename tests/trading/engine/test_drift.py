@@ -200,6 +200,18 @@ def test_a_cut_whose_ground_has_moved_is_not_made(stand):
     assert (stand.holding(ben).qty, Adjustment.objects.count()) == (D("0.006"), 0)
 
 
+def test_where_an_order_rests_nothing_is_compared_and_nothing_is_taken_back(stand):
+    ben = stand.follower("ben", **RICH)
+    stand.trade("buy", "1")
+    by_hand(stand, ben, "SELL", "0.002", reduceOnly="true")
+    check(ben)
+    waiting(stand, ben)
+
+    assert check(ben)["different"] == 0
+
+    assert rows() == [("smaller", "BTCUSDT", D("0.006"), D("0.004"), 1, False)]
+
+
 def waiting(stand, ben) -> Order:
     """An order of Ben's that rests at the venue below the market."""
     signal = stand.signal("buy", market="usdm", order_type="limit", price="50000")

@@ -26,6 +26,7 @@ BUDGET = Rate(limit=600, seconds=60)
 """Of what a venue allows an address in a minute: a tenth on spot, a quarter on futures."""
 
 WITHOUT_BUDGET_S = 30.0
+WHILE_BUSY_S = 10.0
 STEADY = timedelta(seconds=3)
 """How long a difference must have stood unchanged before it is mended."""
 
@@ -72,7 +73,9 @@ def check(*, schema: str) -> dict[str, int]:
     beliefs = belief.of(schema=schema, accounts=accounts, now=clock.now())
     idle = [one for one in accounts if beliefs[one.id].empty]
     _settle_idle(schema, idle)
-    accounts = [one for one in accounts if not beliefs[one.id].empty]
+    moving = [one for one in accounts if beliefs[one.id].busy]
+    checks.later(schema=schema, accounts=[one.id for one in moving], after_s=WHILE_BUSY_S)
+    accounts = [one for one in accounts if not (beliefs[one.id].empty or beliefs[one.id].busy)]
     seen = _look(schema, accounts, beliefs)
     told = [one for one in accounts if one.id in seen]
     checks.answered(schema=schema, accounts=[one.id for one in told if seen[one.id].complete])
@@ -89,7 +92,7 @@ def _settle_idle(schema: str, accounts: Sequence[Account]) -> None:
     """Nothing of ours is on these any more, so nothing differs."""
     now = clock.now()
     for account in accounts:
-        _note(schema, account, [], now, covers=lambda kind, market: True)
+        _note(schema, account, [], now, covers=lambda kind, place: True)
     checks.leave(schema=schema, accounts=[one.id for one in accounts])
 
 
@@ -132,23 +135,28 @@ def _compare(schema: str, account: Account, ours: Belief, seen: Seen) -> tuple[l
     """Write down how the two differ. Returns all differences, and those that may be mended."""
     now = clock.now()
     after = belief.of(schema=schema, accounts=[account], now=now)[account.id]
-    if ours.busy or after.busy or ours.held != after.held:
+    if after.busy or ours.held != after.held:
         checks.again(schema=schema, accounts=[account.id])
         return [], []
     unsteady = ours.unsteady | after.unsteady
-    steady = [one for one in ours.held if one.place[0] in seen.markets and one.place[:2] not in unsteady]
-    if ours.fees_unknown or after.fees_unknown:
-        steady = [one for one in steady if one.place[0] != "spot"]
-    held = drift.placed(steady, seen.theirs)
+    fees_unknown = ours.fees_unknown or after.fees_unknown
+
+    def steady(place: Place) -> bool:
+        return place[:2] not in unsteady and not (fees_unknown and place[0] == "spot")
+
+    compared = [one for one in ours.held if one.place[0] in seen.markets and steady(one.place)]
+    held = drift.placed(compared, seen.theirs)
     found = drift.positions(held, seen.theirs, least=ours.least)
     for (market, symbol), there in seen.orders.items():
         live = {name: one.left for name, one in ours.live.items() if (one.market, one.symbol) == (market, symbol)}
         over = {name: one.left for name, one in ours.over.items() if (one.market, one.symbol) == (market, symbol)}
         found += drift.orders(live=live, over=over, there=there, market=market)
-    answered = {market for market, _ in ours.asked()} <= {market for market, _ in seen.orders}
+    answered = ours.asked() <= set(seen.orders)
 
-    def covers(kind: str, market: str) -> bool:
-        return market in seen.markets or market not in ours.markets() if kind in POSITIONS else answered
+    def covers(kind: str, place: Place) -> bool:
+        if kind not in POSITIONS:
+            return answered
+        return steady(place) and (place[0] in seen.markets or place[0] not in ours.markets())
 
     ripe = _note(schema, account, found, now, covers=covers)
     pending = [one for one in found if one.kind != LARGER]
@@ -158,7 +166,7 @@ def _compare(schema: str, account: Account, ours: Belief, seen: Seen) -> tuple[l
 
 
 def _note(
-    schema: str, account: Account, found: Sequence[Difference], now: datetime, *, covers: Callable[[str, str], bool]
+    schema: str, account: Account, found: Sequence[Difference], now: datetime, *, covers: Callable[[str, Place], bool]
 ) -> list[Ripe]:
     """Bring the account's rows up to date. Returns what was seen at least twice, unchanged, over some seconds."""
     session, ripe = db.session(), []
@@ -178,7 +186,7 @@ def _note(
             cursor.execute(db.sql(_SEEN, schema), [one.ours, one.theirs, sightings, since, now, row[0]])
             if sightings > 1 and now - since >= STEADY and one.kind != LARGER:
                 ripe.append(Ripe(row[0], one))
-        gone = [row[0] for (kind, place), row in known.items() if covers(kind, place[0])]
+        gone = [row[0] for (kind, place), row in known.items() if covers(kind, place)]
         if gone:
             cursor.execute(db.sql(_GONE, schema), [now, "Gone by itself", gone])
     return ripe
