@@ -54,6 +54,11 @@ app.conf.update(
             "schedule": 10.0,
             "options": {"queue": "default", "expires": 10},
         },
+        "trading.checks": {
+            "task": "trading.check_accounts",
+            "schedule": 3.0,
+            "options": {"queue": "default", "expires": 3},
+        },
         "pools.sweep": {"task": "pools.sweep", "schedule": 60.0, "options": {"queue": "default", "expires": 50}},
         "trading.record_days": {
             "task": "trading.record_days",

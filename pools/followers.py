@@ -64,6 +64,14 @@ _ENVIRONMENTS = """select s.id, a.exchange, a.environment from {s}.pools_subscri
 _CLOSING = "select id from {s}.pools_subscription where status = 'closing' order by id limit 1000"
 
 
+_OF_SUBSCRIPTIONS = """select distinct s.account_id::text, s.user_id::text, a.exchange, a.environment
+ from {s}.pools_subscription s join {s}.citadel_exchangeaccount a on a.id = s.account_id
+ where s.id = any(%s) and a.status = 'active'"""
+
+_ON_ACCOUNTS = """select id, account_id::text from {s}.pools_subscription where account_id = any(%s::uuid[])
+   and (ended_at is null or ended_at > clock_timestamp() - interval '1 day') order by id"""
+
+
 class PoolTermsRow(NamedTuple):
     """The terms a plan needs."""
 
@@ -144,6 +152,17 @@ def settle(cursor: Any, *, schema: str, changes: Sequence[Settlement], today: da
     if changes:
         columns = [_numbers(column) for column in zip(*changes, strict=True)]
         cursor.execute(_sql(_SETTLE, schema), [today, today, *columns])
+
+
+def accounts_of(cursor: Any, *, schema: str, subscriptions: Sequence[int]) -> list[tuple[Any, ...]]:
+    """The active accounts of these subscriptions: account id, user id, exchange, environment."""
+    rows: list[tuple[Any, ...]] = cursor.execute(_sql(_OF_SUBSCRIPTIONS, schema), [list(subscriptions)]).fetchall()
+    return rows
+
+
+def on_accounts(cursor: Any, *, schema: str, accounts: Sequence[str]) -> dict[int, str]:
+    """The account of each subscription that trades on one of these, or did so within a day."""
+    return dict(cursor.execute(_sql(_ON_ACCOUNTS, schema), [list(accounts)]).fetchall())
 
 
 def closing(cursor: Any, *, schema: str) -> list[int]:

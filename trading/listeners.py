@@ -1,8 +1,10 @@
-"""What trading does about news from below."""
+"""What trading does about news from below. Each listener nudges or calls one service and does nothing else."""
 
 from __future__ import annotations
 
+from citadel.events import AccountActivated
 from obscura.core.events import listens_to
+from obscura.core.nudge.send import nudge
 from pools.events import PoolChanged
 from trading import draws
 
@@ -12,3 +14,9 @@ def commit_to_draws(event: PoolChanged) -> None:
     """Whoever is about to trade before followers has committed to the order in which they are served."""
     if event.status == "active":
         draws.commit(event.pool_id)
+
+
+@listens_to(AccountActivated)
+def learn_brackets(event: AccountActivated) -> None:
+    """Through an account that may trade, what only accounts are told can be learnt before anybody needs it."""
+    nudge("trading.learn_brackets", account_id=str(event.account_id))

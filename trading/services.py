@@ -2,6 +2,7 @@
 
 from trading.draws import Commitment, Drawn, Draws, Place, draws_of
 from trading.execution.outlook import Bucket, Outlook, outlook
+from trading.notices import AccountNotice, account_notices
 from trading.reads import (
     CopyCounts,
     CopyPage,
@@ -19,6 +20,7 @@ from trading.signals.status import SignalStatus, signal_status
 __all__ = [
     "Bucket",
     "Commitment",
+    "AccountNotice",
     "CopyCounts",
     "CopyPage",
     "Drawn",
@@ -30,6 +32,7 @@ __all__ = [
     "SignalReceipt",
     "SignalRequest",
     "SignalStatus",
+    "account_notices",
     "copies_of",
     "copies_page",
     "copy_counts",

@@ -21,13 +21,16 @@ from trading.conductor.plan import plan as plan_pool
 from trading.domain import priorities
 from trading.execution import db, reconcile, trades
 from trading.execution import execute as execution
-from trading.execution.accounts import brackets
+from trading.execution.accounts import brackets, checks, drift
 from trading.execution.lane import lane
 from trading.execution.submit import land, let_fly
 from trading.sentinel import ingest
 from trading.signals import tasks as signal_tasks
 
 _logger = log.get("trading")
+
+ENLIST_S = 60
+"""How often new copies are looked for, to be checked from then on."""
 
 relay, group = signal_tasks.relay, signal_tasks.group
 
@@ -76,10 +79,28 @@ def fetch_brackets(*, account_id: str, environment: str, exchange: str, symbol: 
     )
 
 
+@nudged("trading.learn_brackets")
+def learn_brackets(*, account_id: str) -> None:
+    """Learn through a new account what leverage its exchange gives."""
+    brackets.learn(account_id=UUID(account_id))
+
+
 @celery.shared_task(name="trading.refresh_brackets", ignore_result=True)
 def refresh_brackets() -> None:
     """Know the leverage brackets of every symbol in use before somebody opens in it, and anew each day."""
     brackets.refresh()
+
+
+@celery.shared_task(name="trading.check_accounts", ignore_result=True)
+def check_accounts() -> None:
+    """Hold the accounts that are due against the venue, in every tenant."""
+    enlisting = bool(redis_clients.sync().set("obscura:checks:enlisted", "1", nx=True, ex=ENLIST_S))
+    for tenant in tenants.scope.each(reason="accounts held against the venue"):
+        if enlisting:
+            checks.enlist(schema=tenant.schema_name)
+        counts = drift.check(schema=tenant.schema_name)
+        if counts["different"]:
+            _logger.info("drift", schema=tenant.schema_name, **counts)
 
 
 @celery.shared_task(name="trading.sweep_all", ignore_result=True)

@@ -47,6 +47,8 @@ TENANT: Sequence[tuple[str, Sequence[Item]]] = (
             ("Traders", "trending_up", "pools.Trader"),
             ("Subscriptions", "sync_alt", "pools.Subscription"),
             ("Exchange accounts", "account_balance", "citadel.ExchangeAccount"),
+            ("Differences", "rule", "trading.Drift"),
+            ("Adjustments", "content_cut", "trading.Adjustment"),
         ),
     ),
     (

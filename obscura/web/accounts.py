@@ -20,6 +20,7 @@ from obscura.core.errors import Conflict, NotFound, Problem
 from obscura.web.cards import VENUE
 from obscura.web.pages import actor, page, tell, wants_part, words
 from pools import services as pools
+from trading import services as trading
 
 HOME_EXCHANGE = "binance"
 STATES = {"active": "ready", "pending": "checking", "refused": "refused"}
@@ -42,7 +43,11 @@ def listing(request: HttpRequest) -> HttpResponse:
     used = _uses(user_id)
     names = {one.code: one.name for one in citadel.supported_exchanges()}
     leading = _leading(user_id)
-    shown = [_line(one, names, used[one.id], one.id in leading) for one in citadel.accounts_of(user_id)]
+    notices = trading.account_notices(user_id)
+    shown = [
+        _line(one, names, used[one.id], one.id in leading) | {"notices": notices.get(one.id, [])}
+        for one in citadel.accounts_of(user_id)
+    ]
     return render(request, "accounts/list.html", {"accounts": shown, "nav": "accounts"})
 
 

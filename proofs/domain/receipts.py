@@ -15,7 +15,7 @@ from uuid import UUID
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-KINDS = ("lead_fill", "signal", "order", "fill", "denial")
+KINDS = ("lead_fill", "signal", "order", "fill", "denial", "adjustment")
 
 
 def text(value: object) -> str:

@@ -8,9 +8,11 @@ from decimal import Decimal
 import pytest
 from django.conf import settings
 
+from trading.domain.brackets import fitted
 from trading.domain.fanout import Decision, Follower, Lead, Terms, decide
 from trading.domain.intents import Delta, Piece, Wait, delta, intents
-from trading.domain.market import MarketFacts, Quote, Rules
+from trading.domain.market import Bracket, MarketFacts, Quote, Rules
+from trading.domain.settlement import Position, cut
 from trading.execution import limits
 from trading.execution.submit import FENCE
 from trading.venues.quirks import BINANCE_SPOT, BINANCE_USDM
@@ -156,3 +158,21 @@ def test_the_breaker_and_the_shares_are_those_of_the_code():
     rest = f"open, for {limits.REST_MS // 1000} s, then twice as long after each probe that fails"
     assert f"| {rest}, up to {limits.LONGEST_REST_MS // 1000} s | wait | " in page
     assert page.count(f"{limits.PROBES} every {limits.PACE_MS // 1000} s |") == 3
+
+
+def test_a_copy_that_was_closed_by_hand_is_cut_as_written_down():
+    after = cut(position=Position(Decimal("0.012"), Decimal(720), 1), qty=Decimal("0.004"))
+
+    assert (after.position.qty, after.position.cost) == (Decimal("0.008"), Decimal(480))
+    assert (after.exposure, after.realised) == (Decimal(-240), 0)
+
+
+@pytest.mark.parametrize(("amount", "leverage", "worth"), [(400, 20, 8_000), (800, 5, 4_000)])
+def test_brackets_cut_as_written_down(amount, leverage, worth):
+    brackets = (Bracket(20, Decimal(10_000)), Bracket(5, Decimal(1_000_000)))
+
+    (found, most), denied = fitted(brackets, wanted=20, margin=Decimal(amount), held=Decimal(0))
+
+    assert (found, amount * found, denied) == (leverage, worth, None)
+    assert most is not None
+    assert most >= worth

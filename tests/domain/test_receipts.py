@@ -57,7 +57,7 @@ def test_the_leaf_of_an_example_never_changes(kind, digest):
 
 
 def test_each_kind_has_leaves_of_its_own():
-    assert len({leaf(kind, ["the same"]) for kind in KINDS}) == len(KINDS) == 5
+    assert len({leaf(kind, ["the same"]) for kind in KINDS}) == len(KINDS) == 6
 
 
 def test_fields_do_not_run_into_each_other():

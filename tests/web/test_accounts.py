@@ -4,6 +4,9 @@ import http.server
 import json
 import re
 import threading
+from datetime import timedelta
+from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from nacl.public import PrivateKey
@@ -13,6 +16,7 @@ from citadel.models import Credential, ExchangeAccount
 from citadel.sealing import unseal
 from obscura.core import clock
 from tests.web.test_pages import HTMX, text
+from trading.models import Adjustment, Drift
 
 API_KEY, SECRET = "k3y" + "A" * 61, "s3cret" + "B" * 58
 
@@ -183,3 +187,41 @@ def test_the_addresses_a_key_must_allow_are_shown_where_it_is_made(stage, browse
 
     assert "allow all of these: 203.0.113.7 203.0.113.8" in page
     assert "orders come from 203.0.113.8" in text(browser.get("/exchange-accounts/"))
+
+
+def drift(stage, **fields):
+    now = clock.now()
+    values = {
+        "account_id": stage.account.pk, "user_id": stage.ben.pk, "kind": "larger", "market": "usdm",
+        "symbol": "BTCUSDT", "ours": Decimal("0.006"), "theirs": Decimal("0.016"), "sightings": 2,
+        "first_seen": now, "steady_since": now, "last_seen": now,
+    }  # fmt: skip
+    return Drift.objects.create(**(values | fields))
+
+
+def test_where_an_account_differs_its_owner_is_told_calmly(stage, browser):
+    drift(stage)
+    drift(stage, kind="smaller", symbol="ETHUSDT", sightings=1)
+    drift(stage, kind="smaller", symbol="SOLUSDT", resolved_at=clock.now())
+    drift(stage, symbol="XRPUSDT", user_id=uuid4())
+
+    page = text(browser.get("/exchange-accounts/"))
+
+    assert "There is more BTCUSDT than your copies hold: 0.016, of which 0.006 is copied." in page
+    assert "The rest is yours and is left alone." in page
+    assert not {"ETHUSDT", "SOLUSDT", "XRPUSDT"} & set(page.replace(",", " ").split())
+
+
+def test_what_was_cut_is_told_for_a_week_as_neither_gain_nor_loss(stage, browser):
+    for days, qty in ((1, "0.004"), (8, "0.005")):
+        Adjustment.objects.create(
+            subscription_id=stage.subscription.pk, account_id=stage.account.pk, user_id=stage.ben.pk,
+            trader_id=stage.ada.pk, market="usdm", symbol="BTCUSDT", qty=Decimal(qty), cost=Decimal(240),
+            released=Decimal(240), at=clock.now() - timedelta(days=days), leaf=bytes(32),
+        )  # fmt: skip
+
+    page = text(browser.get("/exchange-accounts/"))
+
+    assert "0.004 BTCUSDT of your copies was closed at the exchange, not by us." in page
+    assert "What it brought is not known to us, and counts as neither gain nor loss." in page
+    assert "0.005" not in page

@@ -47,6 +47,19 @@ def settle(*, position: Position, effect: str, side: str, progress: Progress, du
         return _close(position, side, progress, dust)
 
 
+def cut(*, position: Position, qty: Decimal) -> Settled:
+    """Take `qty` (without sign) off a holding without a trade: its cost goes with it, and nothing is gained or lost."""
+    with localcontext(prec=60):
+        whole = abs(position.qty)
+        if qty >= whole:
+            rest = Position(ZERO, ZERO, position.leverage)
+        else:
+            out = (position.cost * qty / whole).quantize(_EXACT, ROUND_DOWN)
+            left = whole - qty
+            rest = Position(left if position.qty > 0 else -left, position.cost - out, position.leverage)
+        return Settled(rest, _margin(rest.cost, rest.leverage) - _margin(position.cost, position.leverage), ZERO)
+
+
 def _open(position: Position, side: str, progress: Progress) -> Settled:
     if position.qty * (1 if side == "buy" else -1) < 0:
         return _against(position, side, progress)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -24,6 +24,7 @@ from pools import services as pools
 from tenants import scope
 from trading.domain.order_state import Status
 from trading.execution import db, gate, limits, results, store, trades
+from trading.execution.accounts import checks
 from trading.execution.execute import execute, load_signal
 from trading.execution.lane import lane
 from trading.execution.limits import Place
@@ -94,6 +95,18 @@ def _ask_after_expired(schema: str, fly: Callable[[Flight], object]) -> tuple[in
             return 0, 0, 0, 0
         lease = settings.COPY_HTTP_TIMEOUT_MS + ASK_AGAIN_MS
         rows = cursor.execute(db.sql(store.TAKE_LEASE, schema), [lease, [row[0] for row in due]]).fetchall()
+    return _ask_after(schema, rows, fly)
+
+
+def ask_after(*, schema: str, orders: Sequence[int]) -> int:
+    """Ask the venue about these orders, whatever we think of them, and adopt what it says. Returns how many it knew."""
+    lease = settings.COPY_HTTP_TIMEOUT_MS + ASK_AGAIN_MS
+    rows = db.session().execute(db.sql(store.TAKE_LEASE, schema), [lease, list(orders)]).fetchall()
+    return _ask_after(schema, rows, Flight.landed)[1]
+
+
+def _ask_after(schema: str, rows: Sequence[Any], fly: Callable[[Flight], object]) -> tuple[int, int, int, int]:
+    """Returns how many were asked after, adopted, sent again and given up."""
     width = len(Claimed._fields)
     asked = [
         Asked(Claimed(*row[:width]), *row[width : width + 5], Status(row[width + 5]), *row[width + 6 :]) for row in rows
@@ -111,6 +124,10 @@ def _ask_after_expired(schema: str, fly: Callable[[Flight], object]) -> tuple[in
         adopted += len(known)
         resent, gone = _act_on_unknown(schema, signal, unknown, fly)
         again, missed = again + resent, missed + gone
+        if known or resent or gone:
+            # Where something was in doubt, the record and the venue may have parted.
+            doubted = [item.order.subscription for item in members if item.status is Status.UNSURE]
+            checks.soon(schema=schema, subscriptions=doubted, within_s=checks.AGAIN_S)
     return len(asked), adopted, again, missed
 
 

@@ -108,6 +108,8 @@ def write_within(cursor: Any, *, schema: str, signal: SignalRow, told: Sequence[
     _update_orders(cursor, schema, changes)
     fees = _insert_fills(cursor, schema, signal, changes)
     waiting = _settle(cursor, schema, signal, changes, fees, now)
+    if any(change.row.status in TERMINAL and change.to not in TERMINAL for change in changes):
+        cursor.execute(db.sql(store.GO_ON, schema), [signal.id])
     messages = _nudge(cursor, schema, signal, changes, waiting)
     return Written(messages, [_feed_row(signal, change, now) for change in changes])
 
@@ -233,7 +235,10 @@ def _settle(
     for change in changes:
         row, report = change.row, change.report
         ended = change.to in TERMINAL and row.status not in TERMINAL
-        released = row.reserved if ended else ZERO
+        # An order that was thought to be over and is not: what its end released is held again until it really ends.
+        revived = row.status in TERMINAL and change.to not in TERMINAL
+        counted = int(ended) - int(revived)
+        released = row.reserved * counted
         base_fee, quote_fee = fees.get(row.id, (ZERO, ZERO))
         qty = max(report.filled - row.filled, ZERO)
         worth = report.worth - row.filled * (row.average or ZERO) if qty else ZERO
@@ -249,7 +254,7 @@ def _settle(
                 dust=_dust(signal, row.environment) if change.to is Status.FILLED else ZERO,
             )
             exposure, realised = after.exposure, after.realised
-            opened, closed = int(ended and signal.effect == "open"), int(ended and signal.effect == "close")
+            opened, closed = (counted, 0) if signal.effect == "open" else (0, counted)
             result = holding[7] + realised
             if not after.position.qty and holding[2]:
                 flat, result = (result > 0) - (result < 0), ZERO

@@ -270,6 +270,9 @@ FINISH_SIGNALS = f"""update {{s}}.trading_signal g set state = 'done', done_at =
      and o.status in ({", ".join(str(int(s)) for s in sorted(IN_FLIGHT))}))
  returning g.id"""
 
+# An order that came back to life is looked after again.
+GO_ON = "update {s}.trading_signal set state = 'planned', done_at = null where id = %s and state = 'done'"
+
 # What waits for an earlier order is not stuck. The longest unswept come first, so that a round stays short.
 STUCK_RANGES = f"""select g.id, min(o.subscription_id), max(o.subscription_id) from {{s}}.trading_signal g
  join {{s}}.trading_order o on o.signal_id = g.id

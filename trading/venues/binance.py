@@ -17,6 +17,8 @@ from trading.domain.waiting import Held
 from trading.venues.quirks import Then, then
 
 ORDER_PATH = {"spot": "/api/v3/order", "usdm": "/fapi/v1/order"}
+POSITIONS_PATH, BALANCES_PATH = "/fapi/v3/positionRisk", "/api/v3/account"
+OPEN_ORDERS_PATH = {"spot": "/api/v3/openOrders", "usdm": "/fapi/v1/openOrders"}
 BRACKETS_PATH = "/fapi/v1/leverageBracket"
 TRADES_PATH = {"spot": "/api/v3/myTrades", "usdm": "/fapi/v1/userTrades"}
 
@@ -158,6 +160,47 @@ def read_trades(*, body: bytes) -> list[Trade]:
         return _trades(orjson.loads(body))
     except (KeyError, TypeError, ArithmeticError) as error:
         raise ValueError("not a list of trades") from error
+
+
+def read_positions(*, body: bytes) -> dict[tuple[str, str], Decimal]:
+    """What an account holds on futures, signed, by symbol and side.
+
+    :raises ValueError: the answer does not say
+    """
+    try:
+        return {(row["symbol"], row["positionSide"]): _number(row["positionAmt"]) for row in _rows(body)}
+    except (KeyError, TypeError, ArithmeticError) as error:
+        raise ValueError("no positions") from error
+
+
+def read_balances(*, body: bytes) -> dict[str, Decimal]:
+    """What an account holds on spot, by asset, what lies in orders included.
+
+    :raises ValueError: the answer does not say
+    """
+    try:
+        rows = orjson.loads(body)["balances"]
+        return {row["asset"]: _number(row["free"]) + _number(row["locked"]) for row in rows}
+    except (KeyError, TypeError, ArithmeticError) as error:
+        raise ValueError("no balances") from error
+
+
+def read_open_orders(*, body: bytes) -> dict[str, Decimal]:
+    """What is left of an account's open orders, by client order id.
+
+    :raises ValueError: the answer does not say
+    """
+    try:
+        return {row["clientOrderId"]: _number(row["origQty"]) - _number(row["executedQty"]) for row in _rows(body)}
+    except (KeyError, TypeError, ArithmeticError) as error:
+        raise ValueError("no orders") from error
+
+
+def _rows(body: bytes) -> list[Any]:
+    rows = orjson.loads(body)
+    if not isinstance(rows, list):
+        raise TypeError("not a list")
+    return rows
 
 
 def read_brackets(*, body: bytes, symbol: str) -> list[Bracket]:

@@ -7,7 +7,9 @@ from uuid import UUID
 
 import pytest
 
+from citadel.events import AccountActivated
 from obscura.core import redis_clients
+from obscura.core.events import announce
 from obscura.core.nudge.models import Nudge
 from trading import tasks
 from trading.domain.market import Bracket
@@ -107,3 +109,14 @@ def test_a_venue_that_does_not_tell_is_asked_again(unknown):
         brackets.fetch(schema="t_alpha", account_id=nobody, environment="paper", exchange="binance", symbol="BTCUSDT")
 
     assert cache.brackets(**PAPER, symbol="BTCUSDT") == ()
+
+
+def test_an_account_that_becomes_active_tells_them_to_everybody(unknown):
+    ben = unknown.follower("ben")
+
+    announce(AccountActivated(account_id=ben.account_id, owner_id=ben.user_id))
+    promise = Nudge.objects.get(task="trading.learn_brackets")
+    tasks.learn_brackets(**promise.ids, nudge=promise.pk)
+
+    assert set(cache.brackets_age_s(**PAPER)) == {"BTCUSDT", "ETHUSDT"}
+    assert brackets.learn(account_id=ben.account_id) == 0

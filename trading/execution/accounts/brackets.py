@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.conf import settings
 
 import citadel.services
 from citadel.client import Chunk, Result
+from citadel.types import AccountRef
 from obscura.core import clock
 from obscura.core.errors import Unavailable
 from obscura.core.ratelimit import Rate, take
 from tenants import scope
+from tenants.scope import current
 from trading.execution import gate, limits
 from trading.execution.lane import lane
 from trading.execution.limits import Place
@@ -71,32 +74,57 @@ def fetch(*, schema: str, account_id: UUID, environment: str, exchange: str, sym
     cache.put_brackets(**where, symbol=symbol, rows=rows)
 
 
+def learn(*, account_id: UUID) -> int:
+    """Fetch through this account of the present tenant what is not known of the symbols in use. Returns how many.
+
+    An account that may not ask is no trouble: `refresh` finds another.
+    """
+    account = citadel.services.account(account_id=account_id)
+    if account.status != "active" or account.exchange != EXCHANGE:
+        return 0
+    due = _due(frozenset({account.environment})).get(account.environment, [])[:AT_ONCE]
+    return _fetch_each(current(), account, due)
+
+
 def refresh() -> int:
     """Fetch what is a day old or was never fetched of the symbols in use, through whichever account there is.
 
-    Returns how many symbols were asked after; a few at a time, so that the rest comes with the next rounds.
+    Returns of how many symbols the venue told; a few at a time, so that the rest comes with the next rounds.
     """
     asked = 0
-    due = _due()
+    due = _due(wanted.environments())
     for tenant in scope.each(reason="leverage brackets") if due else ():
         for environment, symbols in due.items():
             account = citadel.services.some_account(exchange=EXCHANGE, environment=environment)
             if account is None:
                 continue
-            while symbols and asked < AT_ONCE:
-                asked += 1
-                where = {"environment": environment, "exchange": EXCHANGE, "symbol": symbols.pop()}
-                try:
-                    fetch(schema=str(tenant.schema_name), account_id=account.id, **where)
-                except BracketsUnknown:
-                    break  # this key may be why; another tenant's is asked next, or the next round comes back
+            part, symbols[:] = symbols[: AT_ONCE - asked], symbols[AT_ONCE - asked :]
+            told = _fetch_each(str(tenant.schema_name), account, part)
+            symbols += part[told:]  # another tenant's key is asked next, or the next round comes back
+            asked += told
     return asked
 
 
-def _due() -> dict[str, list[str]]:
+def _fetch_each(schema: str, account: AccountRef, symbols: Sequence[str]) -> int:
+    """Fetch until the venue does not answer. Returns of how many it told."""
+    for told, symbol in enumerate(symbols):
+        try:
+            fetch(
+                schema=schema,
+                account_id=account.id,
+                environment=account.environment,
+                exchange=account.exchange,
+                symbol=symbol,
+            )
+        except BracketsUnknown:
+            return told
+    return len(symbols)
+
+
+def _due(environments: frozenset[str]) -> dict[str, list[str]]:
     symbols = wanted.symbols().get(MARKET, frozenset())
     found = {}
-    for environment in wanted.environments():
+    for environment in environments:
         ages = cache.brackets_age_s(environment=environment, exchange=EXCHANGE, market=MARKET)
         due = [symbol for symbol in sorted(symbols) if ages.get(symbol, REFRESH_S) >= REFRESH_S]
         if due:
