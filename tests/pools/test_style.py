@@ -238,8 +238,14 @@ LARGE = {"BTCUSDT": Pair(sizing="fixed", value=D(60), max_usd=D(50))}
             {"pairs": {"BTCUSDT": Pair(max_usd=D(5))}}, "pairs.BTCUSDT.max_usd", "cap_too_small",
             "An exchange takes no copy below about $10: allow at least as much.",
         ),
-        ({"pairs": {"BTCUSDT": Pair(leverage_long=0)}}, "pairs.BTCUSDT.leverage_long", "leverage_out_of_range", LEVERAGE),
-        ({"pairs": {"BTCUSDT": Pair(stop_loss_pct=D(0))}}, "pairs.BTCUSDT.stop_loss_pct", "stop_wrong_side", WRONG_STOP),
+        (
+            {"pairs": {"BTCUSDT": Pair(leverage_long=0)}}, "pairs.BTCUSDT.leverage_long",
+            "leverage_out_of_range", LEVERAGE,
+        ),
+        (
+            {"pairs": {"BTCUSDT": Pair(stop_loss_pct=D(0))}}, "pairs.BTCUSDT.stop_loss_pct",
+            "stop_wrong_side", WRONG_STOP,
+        ),
         (
             {"stop_loss_pct": D(8), "pairs": {"BTCUSDT": Pair(leverage_short=20)}}, "pairs.BTCUSDT.stop_loss_pct",
             "stop_behind_liquidation",
