@@ -64,11 +64,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """A lead's place in a pool; `weight` scales each copy, 1 is a whole slot."""
+    """A lead's place in a pool; `weight` scales each copy, 1 is a whole slot.
+
+    :param capital: what a lead without an account trades with, in USD, where `pool_terms` was asked
+    """
 
     pool_id: UUID
     trader_id: UUID
     weight: Decimal
+    capital: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

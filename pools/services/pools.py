@@ -184,6 +184,8 @@ def pool_terms(pool_id: UUID) -> PoolTerms:
     pool = Pool.objects.filter(pk=pool_id).first()
     if pool is None:
         raise PoolUnknown
+    by_signals = PoolTrader.objects.filter(pool=pool, trader__account=None)
+    capitals = dict(by_signals.values_list("trader_id", "trader__reference_capital_usd"))
     return PoolTerms(
         id=pool.pk,
         kind=pool.kind,
@@ -194,7 +196,7 @@ def pool_terms(pool_id: UUID) -> PoolTerms:
         max_slippage_bps=pool.max_slippage_bps,
         signal_ttl_s=pool.signal_ttl_s,
         remote=pool.remote,
-        traders=tuple(Lead(pool.pk, one.id, one.weight) for one in shown_traders(pool)),
+        traders=tuple(Lead(pool.pk, one.id, one.weight, capitals.get(one.id)) for one in shown_traders(pool)),
     )
 
 

@@ -121,6 +121,9 @@ followers = st.builds(
     realised=st.just(D(0)) | results,
     day=st.sampled_from([None, TODAY, TODAY - timedelta(days=1)]),
     day_realised=st.just(D(0)) | results,
+    settings=st.none(),
+    peak=st.just(D(0)) | results,
+    loss_streak=st.integers(0, 3),
 )
 
 rulebooks = st.builds(

@@ -231,7 +231,7 @@ def test_a_trader_is_added_with_a_weight_and_then_another(alpha):
     for weight in (Decimal(1), Decimal("0.25")):
         pools.add_trader(pool_id=pool.id, trader_id=trader.id, weight=weight, actor=ACTOR)
 
-    assert pools.pool_terms(pool.id).traders == (pools.Lead(pool.id, trader.id, Decimal("0.25")),)
+    assert pools.pool_terms(pool.id).traders == (pools.Lead(pool.id, trader.id, Decimal("0.25"), Decimal(1)),)
     with pytest.raises(NotFound):
         pools.add_trader(pool_id=pool.id, trader_id=uuid4())
 

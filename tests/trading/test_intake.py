@@ -11,7 +11,8 @@ from django.db import connection
 
 from obscura.core.errors import NotFound, Problem
 from obscura.core.nudge.models import Nudge
-from pools.models import Pool
+from pools.models import Pool, PoolTrader, Trader
+from proofs.domain.receipts import leaf
 from tenants.scope import entered
 from tests.trading.support import NOBODY, follow, holder, lead
 from trading.domain import priorities
@@ -26,6 +27,7 @@ from trading.signals.intake import (
     take_signal,
     take_signals,
 )
+from trading.signals.record import signal_leaf
 from trading.signals.request import SignalInvalid, parse
 
 D = Decimal
@@ -204,9 +206,6 @@ def test_what_nobody_acts_on_yet_is_kept(pool, alpha):
     request = parse(
         BUY
         | {
-            "stop_loss_pct": D("1.50"),
-            "take_profit_pct": "3",
-            "leverage": 5,
             "margin_mode": "cross",
             "external_trader_ref": "ada",
             "metadata": {"strategy": "tide", "score": D("0.10"), "tags": ["a"]},
@@ -215,14 +214,39 @@ def test_what_nobody_acts_on_yet_is_kept(pool, alpha):
     taken = take_signal(pool_id=pool.pk, request=request, key=holder(alpha))
 
     assert Signal.objects.get(pk=taken.signal_id).metadata == {
-        "stop_loss_pct": "1.5",
-        "take_profit_pct": "3",
-        "leverage": 5,
         "margin_mode": "cross",
         "external_trader_ref": "ada",
         "execute_immediately": True,
         "metadata": {"strategy": "tide", "score": "0.1", "tags": ["a"]},
     }
+
+
+def test_exits_and_leverage_are_the_signals_own(pool, alpha):
+    request = parse(
+        BUY | {"platform": "futures", "stop_loss_pct": D("1.5000"), "take_profit_pct": "3.0001", "leverage": 5}
+    )
+    taken = take_signal(pool_id=pool.pk, request=request, key=holder(alpha))
+
+    signal = Signal.objects.get(pk=taken.signal_id)
+    assert (signal.stop_loss_pct, signal.take_profit_pct, signal.lead_leverage) == (D("1.5"), D("3.0001"), 5)
+    assert bytes(signal.leaf) == leaf("signal", signal_leaf(signal))
+
+
+def test_a_lead_by_signals_alone_has_the_capital_it_is_measured_by(pool, alpha):
+    tide = Trader.objects.create(name="Tide", reference_capital_usd=D("50000.25"), created_at=pool.created_at)
+    PoolTrader.objects.create(pool=pool, trader=tide, weight=D("0.25"))
+    watched = PoolTrader.objects.get(pool=pool, weight=D("0.5")).trader
+    watched.reference_capital_usd = D(7)
+    watched.save(update_fields=["reference_capital_usd"])
+
+    first, second = (
+        take_signal(pool_id=pool.pk, request=parse(BUY | {"source_trader_id": str(one.pk)}), key=holder(alpha))
+        for one in (tide, watched)
+    )
+
+    assert Signal.objects.get(pk=first.signal_id).lead_equity == D("50000.25")
+    # This one trades on an account that is watched: what it has is known from there, with its own trades.
+    assert Signal.objects.get(pk=second.signal_id).lead_equity is None
 
 
 @pytest.mark.parametrize(
@@ -254,6 +278,8 @@ def test_what_nobody_acts_on_yet_is_kept(pool, alpha):
         ({"leverage": "1.5"}, "leverage"),
         ({"margin_mode": "both"}, "margin_mode"),
         ({"stop_loss_pct": 101}, "stop_loss_pct"),
+        ({"stop_loss_pct": "1.50001"}, "stop_loss_pct"),
+        ({"take_profit_pct": "0.00001"}, "take_profit_pct"),
         ({"priority": "urgent"}, "priority"),
         ({"priority": 0}, "priority"),
         ({"execute_immediately": "yes"}, "execute_immediately"),

@@ -12,14 +12,17 @@ from obscura.core.nudge.models import Nudge
 from pools.curated.models import CuratedFollowing, CuratedPool
 from tenants.scope import PUBLIC, entered
 from tests.trading.support import NOON, fill, flat, holder, lead
+from trading.api.signals import shapes
 from trading.conductor import draws
 from trading.domain import draw
-from trading.models import LeadPosition, PoolLane, Signal
+from trading.models import LeadFill, LeadPosition, PoolLane, Signal
+from trading.sentinel import worth
 from trading.sentinel.ingest import ingest
 from trading.signals import relay, tasks
 from trading.signals.intake import take_signal
 from trading.signals.record import LEAF_FIELDS
 from trading.signals.request import parse
+from trading.signals.status import signal_status
 
 D = Decimal
 
@@ -192,3 +195,43 @@ def test_a_curators_signal_is_relayed_too(zero, alpha, beta, curated, redis_db):
             ("t_alpha", "critical"),
             ("t_beta", "critical"),
         }
+
+
+def test_what_the_lead_has_and_its_exits_go_with_the_signal_and_nothing_else_does(zero, alpha, beta, curated, redis_db):
+    pool, trader = curated
+    where = {"schema": "t_zero", "account_id": trader.account_id}
+    worth.remember(**where, market="usdm", markets=("usdm",), equity=D("10000.5"), at=NOON)
+    worth.remember_leverages(**where, levels={"BTCUSDT": 20}, at=NOON)
+    ingest(account_id=trader.account_id, fills=[fill(1, done=True)])
+    fields = {"symbol": "BTCUSDT", "side": "buy", "quantity": "1", "platform": "futures", "leverage": 3}
+    request = parse(fields | {"stop_loss_pct": "1.5", "take_profit_pct": "4"})
+    take_signal(pool_id=pool.pk, request=request, key=holder(zero))
+
+    for promise in Nudge.objects.filter(task="trading.relay"):
+        tasks.relay(**promise.ids, nudge=promise.pk)
+
+    facts = ("lead_equity", "lead_leverage", "stop_loss_pct", "take_profit_pct")
+    for tenant in (zero, alpha, beta):
+        assert [tuple(getattr(one, name) for name in facts) for one in signals(tenant)] == [
+            (D("10000.5"), 20, None, None),
+            (None, 3, D("1.5"), D("4")),
+        ]
+    # Of the lead's account a tenant has no more than that row: no key in Redis and no table is its own.
+    for tenant in (alpha, beta):
+        with entered(tenant):
+            assert LeadFill.objects.count() == 0
+        assert redis_db.keys(f"obscura:*{tenant.schema_name}*") == []
+
+
+def test_what_the_lead_has_is_in_the_signals_row_alone(zero, alpha, curated, redis_db):
+    pool, trader = curated
+    where = {"schema": "t_zero", "account_id": trader.account_id}
+    worth.remember(**where, market="usdm", markets=("usdm",), equity=D("98765.4321"), at=NOON)
+    found = ingest(account_id=trader.account_id, fills=[fill(1, done=True)])
+    relay.send(found.relays)
+
+    [told] = signals(alpha)
+    with entered(alpha):
+        shown = shapes.status(signal_status(pool_id=pool.pk, signal_id=told.pk))
+    assert told.lead_equity == D("98765.4321")
+    assert "98765" not in str(shown)

@@ -1,4 +1,4 @@
-"""Prices and venue rules as the market process last wrote them, read from Redis."""
+"""Prices, venue rules and daily moves as the market process last wrote them, read from Redis."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ BRACKETS_HOLD_S = 3 * 24 * 3600.0
 """They are fetched anew each day; after this long without they are not known any more."""
 _rules: dict[tuple[str, str], tuple[float, Rules]] = {}
 
+MAX_MOVE_AGE_S = 6 * 3600.0
+"""A usual day of longer ago is not known any more."""
+
+_MOVES_KEPT_S = 30.0
+_moves: dict[tuple[str, str], tuple[float, Decimal | None]] = {}
+
 
 def price_key(environment: str, exchange: str, market: str) -> str:
     """The hash of prices by symbol."""
@@ -32,6 +38,11 @@ def rules_key(environment: str, exchange: str, market: str) -> str:
 def brackets_key(environment: str, exchange: str, market: str) -> str:
     """The hash of leverage brackets by symbol: ``{"at": epoch seconds, "rows": [[leverage, cap as text], …]}``."""
     return f"obscura:brackets:{environment}:{exchange}:{market}"
+
+
+def move_key(environment: str, exchange: str, market: str) -> str:
+    """The hash of daily moves by symbol."""
+    return f"obscura:move:{environment}:{exchange}:{market}"
 
 
 def quote(*, environment: str, exchange: str, market: str, symbol: str) -> Quote | None:
@@ -112,9 +123,25 @@ def loaded(*, environment: str, exchange: str, market: str) -> bool:
 
 
 def facts(*, environment: str, exchange: str, market: str, symbol: str) -> MarketFacts:
-    """Price and rules of a symbol."""
+    """Price, rules and daily move of a symbol."""
     where = {"environment": environment, "exchange": exchange, "market": market, "symbol": symbol}
-    return MarketFacts(quote(**where), rules(**where))
+    return MarketFacts(quote(**where), rules(**where), daily_move(**where))
+
+
+def daily_move(*, environment: str, exchange: str, market: str, symbol: str) -> Decimal | None:
+    """How far the price moves on a usual day, as a part of it; None where that is not known, or no longer.
+
+    Kept for half a minute, known or not, so that a signal nobody sizes by it costs no question.
+    """
+    key = (move_key(environment, exchange, market), symbol)
+    kept = _moves.get(key)
+    if kept and time.monotonic() - kept[0] < _MOVES_KEPT_S:
+        return kept[1]
+    body = redis_clients.sync().hget(*key)
+    row = {} if body is None else orjson.loads(body)
+    found = Decimal(row["move"]) if row and time.time() - row["at"] <= MAX_MOVE_AGE_S else None
+    _moves[key] = (time.monotonic(), found)
+    return found
 
 
 def marks(*, environment: str, exchange: str, market: str) -> Mapping[str, Decimal]:
@@ -126,6 +153,7 @@ def marks(*, environment: str, exchange: str, market: str) -> Mapping[str, Decim
 def forget() -> None:
     """Drop what this process keeps, for tests and after a change of rules."""
     _rules.clear()
+    _moves.clear()
 
 
 def _quote(body: bytes | None) -> Quote | None:

@@ -1,4 +1,4 @@
-"""Follows the best prices of one market in one environment over its public stream, and keeps its rules fresh."""
+"""Follows the best prices of one market in one environment over its public stream; keeps its rules and moves fresh."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import redis
 import redis.asyncio
 
 from obscura.core import log
+from trading.market import moves
 from trading.market.board import Board
-from trading.market.cache import price_key, rules_key
+from trading.market.cache import move_key, price_key, rules_key
 from trading.market.rules import table
 from trading.venues.quirks import Venue
 from trading.venues.session import Sessions
@@ -47,7 +48,8 @@ class Feed:
         self._exchange: Any = None
         self._seen: dict[str, Any] = {}
         where = (environment, venue.exchange, venue.market)
-        self._price_key, self._rules_key = price_key(*where), rules_key(*where)
+        self._price_key, self._rules_key, self._move_key = price_key(*where), rules_key(*where), move_key(*where)
+        self._timetable = moves.Timetable()
 
     async def run(self) -> None:
         """Follow until cancelled; a venue that is away is tried again with growing, jittered pauses."""
@@ -56,6 +58,7 @@ class Feed:
             tasks.create_task(self._lasting(self._watch))
             tasks.create_task(self._lasting(self._write))
             tasks.create_task(self._lasting(self._refresh))
+            tasks.create_task(self._lasting(self._move))
 
     async def _lasting(self, work: Callable[[], Any]) -> None:
         """Until the work returns. What ccxt and Redis raise has no common class but Exception."""
@@ -87,6 +90,26 @@ class Feed:
             await asyncio.sleep(RULES_S * random.uniform(0.9, 1.0))
             await self._exchange.load_markets(True)
             await self._put_rules()
+
+    async def _move(self) -> None:
+        """Find out, one symbol after another and calmly, how far each moves on a usual day."""
+        while True:
+            await asyncio.sleep(moves.PAUSE_S * random.uniform(0.8, 1.2))
+            symbol = self._timetable.next(self._unified().keys(), time.monotonic())
+            if symbol is not None:
+                await self.put_move(symbol)
+
+    async def put_move(self, symbol: str) -> None:
+        """Ask for one symbol's candles and keep what they say; what they do not say any more is forgotten."""
+        # Whatever comes of it: one symbol that fails must not keep the others waiting.
+        self._timetable.asked(symbol, time.monotonic(), known=False)
+        now_ms = int(time.time() * 1000)
+        move = await moves.read(self._exchange, market=self.venue.market, symbol=symbol, now_ms=now_ms)
+        if move is None:
+            await self._client.hdel(self._move_key, symbol)
+            return
+        await self._client.hset(self._move_key, symbol, moves.body(move))
+        self._timetable.asked(symbol, time.monotonic(), known=True)
 
     async def _put_rules(self) -> None:
         found = table(market["info"] for market in self._exchange.markets.values())

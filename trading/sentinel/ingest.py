@@ -21,6 +21,7 @@ from trading.domain import priorities
 from trading.domain.intents import ONE, SELL, SPOT, USDM, ZERO, Delta, Intent, Piece, Wait, delta
 from trading.market import cache
 from trading.models import LeadFill
+from trading.sentinel import worth
 from trading.sentinel.book import Book, lock
 from trading.sentinel.seen import SeenFill
 from trading.signals import relay
@@ -157,8 +158,9 @@ def _group(
             until = min(until or found.until, found.until)
         elif found is not None:
             leads = leads if leads is not None else sorted(pools.leads_of(account_id), key=lambda one: one.pool_id)
+            means = _means(account_id, market, symbol) if leads else worth.UNKNOWN
             for lead in leads:
-                source = _source(lead, exchange, environment, rows[0], found, known)
+                source = _source(lead, exchange, environment, rows[0], found, known, means)
                 held = relay.is_relayed(lead.pool_id)
                 recorded = record(pool_id=lead.pool_id, sources=[source], held=held)[0]
                 if recorded.made:
@@ -246,7 +248,9 @@ def _source(
     row: LeadFill,
     found: Delta,
     known: tuple[Intent, ...] | None,
+    means: worth.Measure,
 ) -> Source:
+    """The signal of one order's growth. What the lead has and its leverage are those of just before or after it."""
     return Source(
         external_id=found.external_id,
         source=LEAD,
@@ -266,7 +270,16 @@ def _source(
         # What ends a risk comes before what begins one.
         close_priority=priorities.HIGH,
         known=known,
+        lead_equity=means.equity,
+        lead_leverage=means.leverage,
     )
+
+
+def _means(account_id: UUID, market: str, symbol: str) -> worth.Measure:
+    try:
+        return worth.measure(schema=current(), account_id=account_id, market=market, symbol=symbol)
+    except redis.RedisError:
+        return worth.UNKNOWN
 
 
 def _dust(environment: str, exchange: str, row: LeadFill) -> Decimal:

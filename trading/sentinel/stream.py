@@ -18,10 +18,11 @@ EXECUTIONS = ("TRADE", "CALCULATED")
 _logger = log.get("stream")
 
 OnFill = Callable[[SeenFill], None]
+OnLeverage = Callable[[str, int], None]
 
 
-def tap(exchange: Any, *, market: str, on_fill: OnFill) -> None:
-    """Have every fill handed to `on_fill` as its message comes in.
+def tap(exchange: Any, *, market: str, on_fill: OnFill, on_leverage: OnLeverage = lambda *_: None) -> None:
+    """Have every fill handed to `on_fill` as its message comes in; on futures, changes of leverage to `on_leverage`.
 
     ccxt.pro keeps the last thousand trades for whoever awaits them, and parses each. Taking them where they come in
     loses none however many come at once. `watch_my_trades` then never answers; it ends with the reason when the
@@ -40,6 +41,17 @@ def tap(exchange: Any, *, market: str, on_fill: OnFill) -> None:
         on_fill(fill)
 
     exchange.handle_my_trade = take
+    if market == "spot":
+        return
+    handle = exchange.handle_message
+
+    def look(client: Any, message: Any) -> Any:
+        # ccxt passes this event over.
+        if isinstance(message, Mapping) and message.get("e") == "ACCOUNT_CONFIG_UPDATE" and "ac" in message:
+            on_leverage(str(message["ac"]["s"]), int(message["ac"]["l"]))
+        return handle(client, message)
+
+    exchange.handle_message = look
 
 
 async def established(exchange: Any, *, market: str) -> asyncio.Task[Any]:

@@ -25,10 +25,14 @@ ROUNDING = Decimal("0.0000001")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Amounts by asset; on futures also positions, by ``SYMBOL:SIDE``. `at` is the venue's time of the last change."""
+    """Amounts by asset; on futures also positions, by ``SYMBOL:SIDE``. `at` is the venue's time of the last change.
+
+    :param margin: on futures, what all of it is worth in USD with what is open
+    """
 
     amounts: Mapping[str, str]
     at: datetime
+    margin: Decimal | None = None
 
     def amount(self, name: str) -> Decimal:
         """How much of it."""
@@ -50,7 +54,8 @@ async def held(exchange: Any, *, market: str) -> Held:
     amounts = {row["asset"]: row["walletBalance"] for row in answer["assets"]}
     amounts |= {f"{row['symbol']}:{row['positionSide']}": row["positionAmt"] for row in answer["positions"]}
     at = max((int(row.get("updateTime") or 0) for row in answer["assets"]), default=0)
-    return Held({name: amount for name, amount in amounts.items() if Decimal(amount)}, clock.from_millis(at))
+    kept = {name: amount for name, amount in amounts.items() if Decimal(amount)}
+    return Held(kept, clock.from_millis(at), Decimal(answer["totalMarginBalance"]))
 
 
 def unexplained(

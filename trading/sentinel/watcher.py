@@ -23,7 +23,7 @@ from obscura.core.errors import Problem
 from pools.types import WatchedLead
 from tenants.models import Tenant
 from trading.domain.intents import USDM
-from trading.sentinel import book, ingest, marks, poller, stream, suspects
+from trading.sentinel import book, ingest, marks, poller, stream, suspects, worth
 from trading.sentinel.options import Options
 from trading.sentinel.seen import SeenFill
 from trading.sentinel.state import StreamState
@@ -45,6 +45,7 @@ class Desk:
         self.signer, self.sessions, self.options = signer, sessions, options
         self.decoys = decoys.install(signer)
         self.writer, self.relayer = Writer("writer"), Writer("relayer")
+        self.prices = worth.Prices()
 
 
 class Watcher:
@@ -68,6 +69,10 @@ class Watcher:
         self._unexplained: set[str] = set()
         self._since: suspects.Held | None = None
         self._held: suspects.Held | None = None
+        self._markets = tuple(one for one in lead.markets if (lead.exchange, one) in VENUES)
+        self._levels: dict[str, int] = {}
+        self._levels_told: dict[str, int] = {}
+        self._levels_at: float | None = None
         self._logger = _logger.bind(tenant=tenant.schema_name, account=str(lead.account_id), market=market)
 
     @property
@@ -108,7 +113,8 @@ class Watcher:
         exchange = await self._exchange()
         watching: asyncio.Task[Any] | None = None
         try:
-            stream.tap(exchange, market=self.market, on_fill=self._tell)
+            stream.tap(exchange, market=self.market, on_fill=self._tell, on_leverage=self._tell_leverage)
+            self._levels_at = None  # what changed while nobody listened
             watching = await stream.established(exchange, market=self.market)
             self.state.connects += 1
             self.state.turn("backfilling")
@@ -203,7 +209,33 @@ class Watcher:
             self._doubtful = False
             self._held = now
             await self._remember()
+        await self._measure(exchange, now)
         self.state.last_poll = time.time()
+
+    async def _measure(self, exchange: Any, now: suspects.Held) -> None:
+        """Note what the account is worth, and now and then its leverages: whoever copies by its share needs them."""
+        try:
+            await self._measured(exchange, now)
+        except ccxt.BaseError as error:
+            # Unknown after a while, which denies those who size by it; the stream goes on for everybody.
+            self._logger.warning("account.unmeasured", error=type(error).__name__)
+
+    async def _measured(self, exchange: Any, now: suspects.Held) -> None:
+        at, where = clock.now(), {"schema": self.state.schema, "account_id": self.account_id}
+        equity = now.margin
+        if equity is None:
+            assets = now.amounts.keys() - {worth.DOLLAR}
+            prices = await self.desk.prices.of(self.lead.environment, exchange) if assets else {}
+            equity = worth.valued(now.amounts, prices)
+        said = {"market": self.market, "markets": self._markets, "equity": equity, "at": at}
+        await self._memory(partial(worth.remember, **where, **said), None)
+        if self.market == USDM and (self._levels_at is None or time.monotonic() - self._levels_at > worth.LEVERAGES_S):
+            self._levels_told = {}
+            found = await worth.leverages(exchange)
+            # What the stream told meanwhile is newer than the answer may be.
+            levels = found | self._levels_told
+            await self._memory(partial(worth.remember_leverages, **where, levels=levels, at=at), None)
+            self._levels_at = time.monotonic()
 
     async def _scan(self, exchange: Any) -> None:
         """Ask for every symbol that could be behind an unexplained change, slowly: the venue counts questions."""
@@ -270,6 +302,10 @@ class Watcher:
         self._told.append(fill)
         self._something.set()
 
+    def _tell_leverage(self, symbol: str, leverage: int) -> None:
+        self._levels[symbol] = self._levels_told[symbol] = leverage
+        self._something.set()
+
     async def _write_on(self) -> None:
         """Write what was told as it comes, all that has come at once; look again at part-filled orders in time."""
         while True:
@@ -284,6 +320,11 @@ class Watcher:
 
     async def _write(self) -> None:
         fills, self._told = self._told, []
+        if self._levels:
+            # Before the fills: the lead changed it before it traded.
+            levels, self._levels = self._levels, {}
+            where = {"schema": self.state.schema, "account_id": self.account_id}
+            await self._memory(partial(worth.change_leverages, **where, levels=levels), None)
         began = time.perf_counter()
         self._done(await self._persist(partial(self._ingest, fills)), backfill=False)
         if fills:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from uuid import UUID
 
@@ -112,20 +111,21 @@ def symbol_known(*, exchange: str, market: str, symbol: str, environment: str) -
         return True  # not known here; the plan denies what it has no rules for
 
 
-def _open_pool(pool_id: UUID) -> dict[UUID, Decimal]:
-    """The traders of a pool that was ever active, with their weights, heaviest first."""
+Traders = Mapping[UUID, pools.Lead]
+
+
+def _open_pool(pool_id: UUID) -> dict[UUID, pools.Lead]:
+    """The traders of a pool that was ever active, heaviest first."""
     terms = pools.pool_terms(pool_id)
     # A paused or closed pool still hears its leads: opens are denied there, closes must reach whoever holds.
     if terms.status == "draft":
         raise PoolClosed(f"The pool is {terms.status}.")
     if terms.remote:
         raise PoolRemote
-    return {lead.trader_id: lead.weight for lead in terms.traders}
+    return {lead.trader_id: lead for lead in terms.traders}
 
 
-def _tried(
-    request: SignalRequest | Problem, key: KeyHolder, traders: Mapping[UUID, Decimal], now: datetime
-) -> Source | Problem:
+def _tried(request: SignalRequest | Problem, key: KeyHolder, traders: Traders, now: datetime) -> Source | Problem:
     if isinstance(request, Problem):
         return request
     try:
@@ -150,7 +150,7 @@ def _refuse_contradictions(pool_id: UUID, sources: list[Source | Problem]) -> li
     return checked
 
 
-def _source(request: SignalRequest, key: KeyHolder, traders: Mapping[UUID, Decimal], now: datetime) -> Source:
+def _source(request: SignalRequest, key: KeyHolder, traders: Traders, now: datetime) -> Source:
     test = key.environment == "test"
     environment = "paper" if test else "live"
     if not symbol_known(
@@ -185,8 +185,14 @@ def _source(request: SignalRequest, key: KeyHolder, traders: Mapping[UUID, Decim
         metadata=request.kept,
         lead_at=now,
         received_at=now,
+        lead_leverage=request.leverage,
+        stop_loss_pct=request.stop_loss_pct,
+        take_profit_pct=request.take_profit_pct,
     )
-    return replace(source, weight=traders[trader]) if trader in traders else source
+    if trader not in traders:
+        return source
+    # What a lead on an account of its own has is not what stands behind this signal.
+    return replace(source, weight=traders[trader].weight, lead_equity=traders[trader].capital)
 
 
 def _external_id(trade_id: str, *, test: bool) -> str:

@@ -138,6 +138,10 @@ def _source(signals: list[Signal]) -> Source:
         metadata=first.metadata,
         lead_at=first.lead_at,
         received_at=first.received_at,
+        lead_equity=first.lead_equity,
+        lead_leverage=first.lead_leverage,
+        stop_loss_pct=first.stop_loss_pct,
+        take_profit_pct=first.take_profit_pct,
         # What it means was found out once, from the lead's position at Tenant Zero.
         known=tuple(
             Intent(one.leg, one.effect, one.side, one.qty, one.fraction, ZERO, one.position_since)  # type: ignore[arg-type]

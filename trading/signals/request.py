@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 from uuid import UUID
 
@@ -21,8 +21,10 @@ MAX_TEXT = 100
 MAX_METADATA_BYTES = 4096
 MAX_METADATA_DEPTH = 8
 MAX_DIGITS, MAX_PLACES = 38, 18
+PERCENT_PLACES = 4
 MOST_LEVERAGE = 125
 
+_WIDE = Context(prec=60)
 _WORD = re.compile(r"[\x21-\x7e]{1,100}")
 _SYMBOL = re.compile(r"[A-Z0-9]{2,20}(?:/[A-Z0-9]{2,12})?")
 
@@ -65,7 +67,7 @@ class SignalRequest:
     @property
     def kept(self) -> dict[str, Any]:
         """What is stored beside the signal: the terms nobody acts on yet, and the partner's own metadata."""
-        named = ("leverage", "margin_mode", "stop_loss_pct", "take_profit_pct", "external_trader_ref")
+        named = ("margin_mode", "external_trader_ref")
         said = {name: _plain(getattr(self, name)) for name in named if getattr(self, name) is not None}
         said["execute_immediately"] = self.execute_immediately
         if self.metadata:
@@ -92,8 +94,8 @@ def parse(data: object, *, default_priority: int = priorities.NORMAL) -> SignalR
         "market": PLATFORMS[reader.choice("platform", tuple(PLATFORMS), "spot")],
         "leverage": reader.leverage(),
         "margin_mode": reader.choice("margin_mode", ("isolated", "cross"), ""),
-        "stop_loss_pct": reader.number("stop_loss_pct", most=Decimal(100)),
-        "take_profit_pct": reader.number("take_profit_pct", most=Decimal(10_000)),
+        "stop_loss_pct": reader.number("stop_loss_pct", most=Decimal(100), places=PERCENT_PLACES),
+        "take_profit_pct": reader.number("take_profit_pct", most=Decimal(10_000), places=PERCENT_PLACES),
         "priority": reader.priority(default_priority),
         "execute_immediately": reader.flag("execute_immediately", True),
         "external_trade_id": reader.word("external_trade_id"),
@@ -135,7 +137,9 @@ class _Reader:
             return ""
         return value.replace("/", "")
 
-    def number(self, name: str, *, required: bool = False, most: Decimal | None = None) -> Decimal | None:
+    def number(
+        self, name: str, *, required: bool = False, most: Decimal | None = None, places: int = MAX_PLACES
+    ) -> Decimal | None:
         value = self.data.get(name)
         if value is None:
             if required:
@@ -148,6 +152,8 @@ class _Reader:
             self.wrong[name] = "must be above zero"
         elif not _fits(found):
             self.wrong[name] = f"may have {MAX_DIGITS - MAX_PLACES} digits before and {MAX_PLACES} behind the point"
+        elif found != found.quantize(Decimal(1).scaleb(-places), context=_WIDE):
+            self.wrong[name] = f"may have {places} digits behind the point"
         elif most is not None and found > most:
             self.wrong[name] = f"may be at most {most}"
         else:
