@@ -34,6 +34,7 @@ SETTLE_LIMIT_S = 20.0
 ENGINE = ("orders", "urgent", "signer", "egress")
 STORES = ("postgresql", "valkey")
 
+DEFAULTS = Plan()
 Measure = Callable[..., Any]
 
 
@@ -43,6 +44,7 @@ def parser(add: Any) -> None:
     one.add_argument("--followers", type=int, default=1000)
     one.add_argument("--signals", type=int, default=6, help="lead trades, one after the other; a burst follows")
     one.add_argument("--rtt-ms", type=float, default=0.0, help="round trip to the venue that followers' orders take")
+    one.add_argument("--order-workers", type=int, default=DEFAULTS.order_workers, help="processes that plan and place")
     one.add_argument("--json", action="store_true", help="the figures alone, as one JSON object on the last line")
 
 
@@ -57,7 +59,8 @@ def run_bench(make: type[Bench], asked: argparse.Namespace) -> int:
     embedded.stop(var)
     for old in ("paper", "valkey"):
         shutil.rmtree(var / old, ignore_errors=True)  # the venue's journal of earlier runs is not what is measured
-    plan = Plan(market="synthetic", without=frozenset({"web"}), rate_limits="off")
+    workers = getattr(asked, "order_workers", DEFAULTS.order_workers)
+    plan = Plan(market="synthetic", without=frozenset({"web"}), rate_limits="off", order_workers=workers)
 
     def driver(plan: Plan, where: Places) -> int:
         return make(where, asked).run(plan)
