@@ -10,6 +10,7 @@ from obscura.core.money import BPS, ZERO, ceil_to, floor_to, plain
 from pools.types import PLAIN_STYLE, Style
 from trading.domain import sizing
 from trading.domain.closing import EXACT
+from trading.domain.limits import reached
 from trading.domain.market import MarketFacts, Rules
 from trading.domain.people import Follower, Lead, Terms
 from trading.domain.reasons import Reason, Refusal
@@ -113,7 +114,7 @@ class Side:
         if open_result is None:
             return ZERO, ZERO, (Reason.RESULT_UNKNOWN, {})
         result = follower.realised + open_result
-        refused = _over(follower, self.style, result, open_result, today)
+        refused = reached(follower, self.style, open_result, today)
         if refused is not None:
             return ZERO, ZERO, refused
         used = follower.exposure + follower.reserved
@@ -166,25 +167,6 @@ class Side:
         if worth < rules.min_notional:
             return Open(ZERO, ZERO, whole), (Reason.BELOW_MIN_NOTIONAL, {"minimum": plain(rules.min_notional)})
         return Open(qty, (qty * price / factor).quantize(EXACT, ROUND_DOWN), ZERO), None
-
-
-def _over(follower: Follower, style: Style, result: Decimal, open_result: Decimal, today: date) -> Refusal | None:
-    """Which limit on losses or gains is reached, if one is."""
-    if -result >= follower.max_loss:
-        return Reason.LOSS_LIMIT, {"limit": plain(follower.max_loss)}
-    if follower.profit_target is not None and result >= follower.profit_target:
-        return Reason.PROFIT_TARGET, {"limit": plain(follower.profit_target)}
-    if follower.daily_loss_limit is not None:
-        # An open loss counts as today's: when it began is not known, and not knowing counts against an open.
-        lost = -((follower.day_realised if follower.day == today else ZERO) + min(open_result, ZERO))
-        if lost >= follower.daily_loss_limit:
-            return Reason.DAILY_LOSS, {"limit": plain(follower.daily_loss_limit)}
-    if style.equity_stop_pct is not None:
-        limit = follower.total_investment * style.equity_stop_pct / 100
-        highest = max(follower.peak, ZERO) if style.equity_stop_trailing else ZERO
-        if highest - result >= limit:
-            return Reason.EQUITY_STOP, {"limit": plain(limit)}
-    return None
 
 
 def _scale(lead: Lead, style: Style, slot: Decimal, price: Decimal, leverage: int, facts: MarketFacts) -> Scale:
