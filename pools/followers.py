@@ -23,7 +23,7 @@ _CHUNK = """select s.id, s.user_id::text, s.account_id::text, a.exchange, a.envi
  where s.pool_id = %s and s.status <> 'ended' and s.id > %s and (%s::bigint is null or s.id = %s)
  order by s.id limit %s for no key update of s"""
 
-_TERMS = """select p.status, p.slots, p.leverage, p.max_slippage_bps, p.signal_ttl_s from {s}.pools_pool p
+_TERMS = """select p.status, p.slots, p.leverage, p.max_slippage_bps, p.signal_ttl_s, p.halt from {s}.pools_pool p
  where p.id = %s"""
 
 _RESERVE = """update {s}.pools_subscription s set reserved = s.reserved + u.amount
@@ -55,6 +55,7 @@ class PoolTermsRow(NamedTuple):
     leverage: int
     max_slippage_bps: int
     signal_ttl: timedelta
+    halted: bool
 
 
 class Settlement(NamedTuple):
@@ -85,7 +86,7 @@ def terms(cursor: Any, *, schema: str, pool_id: UUID) -> PoolTermsRow | None:
     row = cursor.execute(_sql(_TERMS, schema), [pool_id]).fetchone()
     if row is None:
         return None
-    return PoolTermsRow(row[0] == "active", row[1], row[2], row[3], timedelta(seconds=row[4]))
+    return PoolTermsRow(row[0] == "active", row[1], row[2], row[3], timedelta(seconds=row[4]), bool(row[5]))
 
 
 def chunk(

@@ -34,6 +34,14 @@ from pools.services.pools import (
     pool_terms,
     pools_of,
 )
+from pools.services.protection import (
+    halt_pool,
+    halt_user,
+    release_pool,
+    release_user,
+    resume_subscription_by_limit,
+    stop_subscription_by_limit,
+)
 from pools.services.subscriptions import (
     AccountUnfit,
     AlreadyFollowing,
@@ -120,6 +128,8 @@ __all__ = [
     "create_trader",
     "end_idle",
     "end_subscription",
+    "halt_pool",
+    "halt_user",
     "lead_choices",
     "leads_of",
     "open_own_pool",
@@ -134,8 +144,12 @@ __all__ = [
     "publish_curated",
     "relay_targets",
     "release_account",
+    "release_pool",
+    "release_user",
     "resume_subscription",
+    "resume_subscription_by_limit",
     "stop_subscription",
+    "stop_subscription_by_limit",
     "subscribe",
     "subscription",
     "subscriptions_of",

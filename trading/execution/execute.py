@@ -13,8 +13,10 @@ from obscura.core.errors import Unavailable
 from obscura.core.money import ZERO
 from pools import followers
 from proofs.domain.receipts import Leaves
+from tenants import directory
 from trading.domain.fanout import closing_quantity
 from trading.domain.order_state import Status
+from trading.domain.reasons import Reason, in_words
 from trading.execution import db, results, store
 from trading.execution.results import Told
 from trading.execution.store import Claimed, SignalRow
@@ -52,8 +54,8 @@ def execute(
         return 0
     ids = [signal_id, first, last]
     session = db.session()
-    if lapsed(schema, signal):
-        _miss(schema, signal, ids)
+    if (why := unwanted(schema, signal)) is not None:
+        _miss(schema, signal, ids, why)
     rows = [
         Claimed(*row)
         for row in session.execute(db.sql(store.CLAIM_RANGE, schema), [settings.COPY_LEASE_MS, *ids]).fetchall()
@@ -68,15 +70,17 @@ def execute(
     return len(rows)
 
 
-def lapsed(schema: str, signal: SignalRow) -> bool:
-    """Whether an open is too old to be placed any more. Closes never are."""
+def unwanted(schema: str, signal: SignalRow) -> Reason | None:
+    """Why an open must not be placed any more: too old by now, or a kill switch. A close always may."""
     if signal.effect != "open":
-        return False
+        return None
     terms = followers.terms(db.session().cursor(), schema=schema, pool_id=signal.pool_id)  # type: ignore[arg-type]
-    return terms is None or clock.now() - signal.lead_at > terms.signal_ttl  # type: ignore[operator]
+    if terms is None or clock.now() - signal.lead_at > terms.signal_ttl:  # type: ignore[operator]
+        return Reason.STALE_SIGNAL
+    return Reason.HALTED if terms.halted or directory.halted(schema) else None
 
 
-def _miss(schema: str, signal: SignalRow, ids: list[int]) -> None:
+def _miss(schema: str, signal: SignalRow, ids: list[int], why: Reason) -> None:
     found = (
         db.session()
         .execute(
@@ -89,9 +93,7 @@ def _miss(schema: str, signal: SignalRow, ids: list[int]) -> None:
         )
         .fetchall()
     )
-    report = Report(
-        Status.MISSED, "", ZERO, None, ZERO, "stale_signal", "The lead's trade was already too old", None, ()
-    )
+    report = Report(Status.MISSED, "", ZERO, None, ZERO, why.value, in_words(why), None, ())
     for start in range(0, len(found), STATED):
         told = [Told(row[0], None, report) for row in found[start : start + STATED]]
         results.write(schema=schema, signal=signal, told=told)

@@ -21,8 +21,9 @@ from obscura.core import clock, log
 from obscura.core.money import ZERO
 from pools import followers
 from trading.domain.order_state import Status
+from trading.domain.reasons import Reason
 from trading.execution import db, hush, results, store, trades
-from trading.execution.execute import execute, load_signal
+from trading.execution.execute import execute, load_signal, unwanted
 from trading.execution.lane import lane
 from trading.execution.results import Told
 from trading.execution.store import Claimed, SignalRow
@@ -214,8 +215,10 @@ def _act_on_unknown(schema: str, signal: SignalRow, unknown: Sequence[Asked]) ->
         session.execute(db.sql(store.ASKED_ONCE, schema), [first_time])
     if not certain:
         return 0, 0
-    if not _fresh(schema, signal):
-        words = "The exchange never received it, and the trade is too old by now"
+    why = unwanted(schema, signal)
+    if why is not None:
+        late = "the trade is too old by now" if why is Reason.STALE_SIGNAL else "copying was stopped meanwhile"
+        words = f"The exchange never received it, and {late}"
         report = Report(Status.MISSED, "", ZERO, None, ZERO, "missed", words, None, ())
         results.write(schema=schema, signal=signal, told=[Told(item.order.id, None, report) for item in certain])
         return 0, len(certain)
@@ -226,10 +229,3 @@ def _act_on_unknown(schema: str, signal: SignalRow, unknown: Sequence[Asked]) ->
         _logger.info("reconcile.again", schema=schema, signal=signal.id, orders=len(claimed))
         place(schema=schema, signal=signal, rows=claimed).landed()
     return len(claimed), 0
-
-
-def _fresh(schema: str, signal: SignalRow) -> bool:
-    if signal.effect == "close":
-        return True
-    terms = followers.terms(db.session().cursor(), schema=schema, pool_id=signal.pool_id)  # type: ignore[arg-type]
-    return terms is not None and clock.now() - signal.lead_at <= terms.signal_ttl  # type: ignore[operator]
