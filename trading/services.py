@@ -1,5 +1,7 @@
 """The trading app's door: what followers' accounts were told to do, and what became of it."""
 
+from trading.guard.closes import close_copies
+from trading.guard.notices import standing_words
 from trading.reads import (
     CopyCounts,
     CopyPage,
@@ -22,11 +24,13 @@ __all__ = [
     "SignalReceipt",
     "SignalRequest",
     "SignalStatus",
+    "close_copies",
     "copies_of",
     "copies_page",
     "copy_counts",
     "open_holdings_of",
     "signal_status",
+    "standing_words",
     "take_signal",
     "take_signals",
 ]

@@ -230,6 +230,11 @@ COPY_HTTP_TIMEOUT_MS = env.number("OBSCURA_HTTP_TIMEOUT_MS", 4000)
 COPY_LEASE_MS = env.number("OBSCURA_LEASE_MS", 8000)
 COPY_PARTIAL_WINDOW_MS = env.number("OBSCURA_PARTIAL_WINDOW_MS", 100)
 
+# The guard: how long a lead may be silent before followers are told, and how much longer before a pool that wants it
+# closes what is open.
+LEAD_SILENT_AFTER_S = env.number("OBSCURA_LEAD_SILENT_AFTER_S", 60)
+LEAD_SILENT_CLOSE_S = env.number("OBSCURA_LEAD_SILENT_CLOSE_S", 300)
+
 RUN_DIR = env.text("OBSCURA_RUN", str(VAR / "run"))
 DATA_DIR = env.text("OBSCURA_DATA", "")
 LOGGING_CONFIG = None
