@@ -37,6 +37,7 @@ from pools.services.pools import (
 from pools.services.protection import (
     halt_pool,
     halt_user,
+    lead_accounts,
     release_pool,
     release_user,
     resume_subscription_by_limit,
@@ -130,6 +131,7 @@ __all__ = [
     "end_subscription",
     "halt_pool",
     "halt_user",
+    "lead_accounts",
     "lead_choices",
     "leads_of",
     "open_own_pool",

@@ -11,8 +11,10 @@ from obscura.core import clock
 from obscura.core.audit import write as audit
 from obscura.core.events import announce
 from pools.events import PoolHalted, UserHalted
-from pools.models import Pool, Subscription
+from pools.models import Pool, Subscription, Trader
 from pools.services.pools import PoolUnknown
+from pools.services.traders import MARKETS
+from pools.types import WatchedLead
 
 Status = Subscription.Status
 
@@ -130,3 +132,19 @@ def _release(rows: object, *, actor: str) -> int:
             row.save(update_fields=["status", "reason", "stopped_by", "stopped_at"])
             audit.record("pools.subscription.active", actor=actor, subject=f"subscription:{row.pk}")
     return len(found)
+
+
+def lead_accounts() -> list[WatchedLead]:
+    """Every account that a trader leads with, whether it can be heard now or not."""
+    rows = Trader.objects.exclude(account=None).select_related("account").order_by("pk")
+    return [
+        WatchedLead(
+            account_id=row.account.pk,
+            exchange=row.account.exchange,
+            environment=row.account.environment,
+            trader_id=row.pk,
+            markets=MARKETS[row.account.exchange],
+        )
+        for row in rows
+        if row.account is not None and row.account.exchange in MARKETS
+    ]

@@ -114,3 +114,14 @@ def test_a_pool_that_does_not_is_only_told(story):
     story.heard(now)
 
     assert [story.look(now + timedelta(seconds=s)).closes for s in (61, 361)] == [0, 0]
+
+
+def test_a_lead_whose_keys_were_taken_back_cannot_be_heard_either(story):
+    now = clock.now()
+    story.heard(now)
+    story.look(now)
+    story.trader.account.status = "revoked"
+    story.trader.account.save()
+    state.publish([], [story.stream.field])
+
+    assert [story.look(now + timedelta(seconds=s)).told for s in (59, 61)] == [0, 1]

@@ -14,6 +14,7 @@ from trading.domain.people import Follower
 from trading.sentinel import state
 
 FORGET = timedelta(minutes=1)
+REST = timedelta(seconds=5)
 PEAK_EVERY = 20
 """In how many looks a peak is written that no trailing stop follows."""
 
@@ -39,12 +40,13 @@ class Memory:
     _streams: dict[tuple[str, str, str], float] = field(default_factory=dict)
     _blind: dict[tuple[str, ...], tuple[datetime, datetime]] = field(default_factory=dict)
     _crossed: dict[int, tuple[datetime | None, Told]] = field(default_factory=dict)
+    _asked: dict[int, tuple[datetime | None, datetime]] = field(default_factory=dict)
 
     def learn_leads(self) -> None:
         """Find out whose streams are watched, and where."""
         found = {}
         for tenant in scope.each(reason="leads whose streams are watched"):
-            for one in pools.watched_accounts():
+            for one in pools.lead_accounts():
                 found[one.trader_id] = Lead(str(tenant.schema_name), str(one.account_id), one.markets)
         self.leads = found
 
@@ -81,6 +83,15 @@ class Memory:
         else:
             self._crossed.pop(held.id, None)
         return cause
+
+    def rests(self, held: Held, now: datetime) -> bool:
+        """Whether a close of it was asked for a moment ago and could not begin: it is not asked for in every look."""
+        opened_at, until = self._asked.get(held.id, (None, now))
+        return opened_at == held.opened_at and now < until
+
+    def rest(self, held: Held, now: datetime) -> None:
+        """A close of it was asked for, and did not begin: one is under way, or has failed a while ago."""
+        self._asked[held.id] = (held.opened_at, now + REST)
 
     def peak_is_due(self, follower: Follower) -> bool:
         """Whether a new peak is to be written in this look."""

@@ -129,7 +129,9 @@ def look(*, tenant: Tenant, memory: Memory, now: datetime) -> Counts:
             peaks[one.follower.subscription] = peak
         bests += _bests(one.held, known)
         shut = halted or one.rest.halt == Tenant.Halt.CLOSE
-        act = partial(_close_halted, one, now, counts) if shut else partial(_act, one, known, memory, now, counts)
+        act = (
+            partial(_close_halted, one, memory, now, counts) if shut else partial(_act, one, known, memory, now, counts)
+        )
         _safely(one, counts, act)
     guarded.raise_peaks(db.session().cursor(), schema=str(tenant.schema_name), peaks=peaks)
     if bests:
@@ -142,10 +144,10 @@ def look(*, tenant: Tenant, memory: Memory, now: datetime) -> Counts:
 def close_halted(*, tenant: Tenant, now: datetime) -> int:
     """Close what is open at the present tenant under a kill switch that says so. Returns how many closes were begun."""
     everywhere = Tenant.Halt.CLOSE in (tenant.halt, tenant.platform_halt)
-    counts = Counts()
+    counts, memory = Counts(), Memory()
     for one in _read(tenant):
         if everywhere or one.rest.halt == Tenant.Halt.CLOSE:
-            _safely(one, counts, partial(_close_halted, one, now, counts))
+            _safely(one, counts, partial(_close_halted, one, memory, now, counts))
     return counts.closes
 
 
@@ -215,30 +217,30 @@ def _act(one: One, prices: Prices, memory: Memory, now: datetime, counts: Counts
     if verdict.resume:
         _resume(one, now, counts)
     if verdict.limit is not None or verdict.close:
-        _stop(one, verdict, now, counts)
+        _stop(one, verdict, memory, now, counts)
     if verdict.close:
         return
     for held in one.held:
         cause = memory.crossed(held, None if (price := prices.get(held.place)) is None else crossed(held, price))
         # What is being closed already is looked at again when that is settled.
         if cause is not None and not held.closing:
-            _exit(one, held, cause, now, counts)
+            _exit(one, held, cause, memory, now, counts)
     _close_of_silent_leads(one, memory, now, counts)
 
 
-def _close_halted(one: One, now: datetime, counts: Counts) -> None:
+def _close_halted(one: One, memory: Memory, now: datetime, counts: Counts) -> None:
     with transaction.atomic():
-        begun = _close(one, one.held, "halt", now)
+        begun = _close(one, one.held, "halt", memory, now)
         counts.closes += len(begun)
         if begun:
             counts.told += notices.tell([_news(one, Told.HALT, words.HALTED)], now=now)
 
 
-def _stop(one: One, verdict: Verdict, now: datetime, counts: Counts) -> None:
+def _stop(one: One, verdict: Verdict, memory: Memory, now: datetime, counts: Counts) -> None:
     code, detail = verdict.limit or (one.rest.stopped_by, {})
     with transaction.atomic():
         # The pool's lane first, as everywhere: nothing is planned between the closes and the pause.
-        begun = _close(one, one.held, str(code), now) if verdict.close else []
+        begun = _close(one, one.held, str(code), memory, now) if verdict.close else []
         counts.closes += len(begun)
         if verdict.limit is None:
             return
@@ -258,9 +260,9 @@ def _resume(one: One, now: datetime, counts: Counts) -> None:
             counts.told += notices.tell([_news(one, Told.RESUMED, words.RESUMED)], now=now)
 
 
-def _exit(one: One, held: Held, cause: Told, now: datetime, counts: Counts) -> None:
+def _exit(one: One, held: Held, cause: Told, memory: Memory, now: datetime, counts: Counts) -> None:
     with transaction.atomic():
-        begun = _close(one, [held], cause.value, now)
+        begun = _close(one, [held], cause.value, memory, now)
         # A lead that goes on buying what the follower's own stop has ended would undo the stop.
         leave_until_next_entry(place=one.place, holdings=begun)
         counts.closes += len(begun)
@@ -268,15 +270,19 @@ def _exit(one: One, held: Held, cause: Told, now: datetime, counts: Counts) -> N
             counts.told += notices.tell([_news(one, cause, words.exit_words(held, cause), held)], now=now)
 
 
-def _close(one: One, held: Sequence[Held], cause: str, now: datetime) -> Sequence[Mine]:
+def _close(one: One, held: Sequence[Held], cause: str, memory: Memory, now: datetime) -> Sequence[Mine]:
+    wanted = [each for each in held if not each.closing and not memory.rests(each, now)]
     mine = [
-        Mine(each.id, each.trader, each.market, each.symbol, each.side, each.qty, each.opened_at)
-        for each in held
-        if not each.closing
+        Mine(each.id, each.trader, each.market, each.symbol, each.side, each.qty, each.opened_at) for each in wanted
     ]
-    return close_holdings(
+    begun = close_holdings(
         place=one.place, holdings=mine, source=GUARD, cause=cause, priority=priorities.CRITICAL, now=now
     )
+    ids = {each.id for each in begun}
+    for each in wanted:
+        if each.id not in ids:
+            memory.rest(each, now)
+    return begun
 
 
 # --------------------------------------------------------------------------------------------------- what is not known
@@ -322,7 +328,7 @@ def _close_of_silent_leads(one: One, memory: Memory, now: datetime, counts: Coun
     if not gone:
         return
     with transaction.atomic():
-        begun = _close(one, [held for held, _ in gone], Told.LEAD_SILENT.value, now)
+        begun = _close(one, [held for held, _ in gone], Told.LEAD_SILENT.value, memory, now)
         counts.closes += len(begun)
         if begun:
             said = words.silence_closes_words(gone[0][1])
@@ -358,7 +364,10 @@ def _tell_what_stands(
         and subscription in by_id
         and any(place == f"{held.trader}:{held.market}" for held in by_id[subscription].held)
     ]
+    fresh_news = [*(one for one in news if one.key not in standing), *again]
+    if not ended and not fresh_news:
+        return 0
     with transaction.atomic():
         if ended:
             notices.over(ended.values(), now=now)
-        return notices.tell([*(one for one in news if one.key not in standing), *again], now=now)
+        return notices.tell(fresh_news, now=now)

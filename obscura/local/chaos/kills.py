@@ -39,6 +39,7 @@ class Killer:
             "urgent worker": lambda: self._kill("urgent"),
             "jobs": lambda: self._kill("jobs"),
             "beat": lambda: self._kill("beat"),
+            "guard": lambda: self._kill("guard"),
         }
 
     def plan(self, *, kills: int, seconds: float) -> list[tuple[float, str]]:
