@@ -136,7 +136,7 @@ def look(*, tenant: Tenant, memory: Memory, now: datetime) -> Counts:
     guarded.raise_peaks(db.session().cursor(), schema=str(tenant.schema_name), peaks=peaks)
     if bests:
         columns = [list(column) for column in zip(*bests, strict=True)]
-        db.session().execute(db.sql(store.BEST, str(tenant.schema_name)), columns)
+        db.session().execute(db.sql(store.BEST, str(tenant.schema_name)), [columns[0], *columns])
     counts.told += _tell_what_stands(watched, news, standing, now)
     return counts
 
