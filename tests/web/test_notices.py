@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from obscura.core import clock
+from obscura.web.rows import drawn
 from tests.trading.support import follow, lead
+from trading import copies
 from trading.models import Notice
 
 HOST = "alpha.testserver"
@@ -55,3 +57,15 @@ def test_pages_of_copies_lead_through_notices_without_a_gap(alpha, cast):
 
     assert sorted(found) == [f"number {number}" for number in range(5)]
     assert before is None
+
+
+def test_the_live_feed_draws_it_as_the_page_does():
+    at = clock.now()
+    row = copies.notice_row(id=7, user="ben", pool="tide", symbol="BTCUSDT", market="spot", at=at, words="Sold & told")
+
+    text = drawn([row], {"tide": "Tide"})
+
+    assert 'data-id="n7"' in text
+    assert "BTC/USDT" in text
+    assert "Sold &amp; told" in text
+    assert "Not copied" not in text
