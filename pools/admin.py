@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -10,13 +11,24 @@ from django.contrib import admin, messages
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.decorators import display
+from unfold.decorators import action, display
 
 from obscura.core.errors import Problem
+from obscura.core.http.confirm import HALTS, asks
 from pools import services as pools
 from pools.models import Pool, PoolTrader, Subscription, Trader
+from tenants import services as tenants
+from tenants.scope import current
 
-STATES = {"draft": "info", "active": "success", "paused": "warning", "closing": "info", "closed": "", "ended": ""}
+STATES = {
+    "halted": "danger",
+    "draft": "info",
+    "active": "success",
+    "paused": "warning",
+    "closing": "info",
+    "closed": "",
+    "ended": "",
+}
 RISKS = {"low": "success", "medium": "info", "high": "warning"}
 TERMS = ("slots", "leverage", "max_slippage_bps", "signal_ttl_s", "fee_percentage")
 
@@ -75,11 +87,12 @@ class PoolAdmin(_Guarded):
     list_display = ("name", "kind", "state", "risk", "live", "led_from", "created_at")
     list_filter = ("kind", "status", "risk_class")
     search_fields = ("name", "id")
-    fields = ("name", "kind", "owner", "description", "risk_class", *TERMS)
+    fields = ("name", "kind", "owner", "description", "risk_class", *TERMS, "when_silent")
     autocomplete_fields = ("owner",)
     inlines = (PlaceInline,)
     list_fullwidth = True
-    actions = ("activate", "pause", "close")
+    actions = ("activate", "pause", "close", "halt", "halt_and_close", "release")
+    actions_list = ("halt_tenant", "halt_tenant_and_close", "release_tenant")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Pool]:
         rows: QuerySet[Pool] = super().get_queryset(request)
@@ -88,8 +101,8 @@ class PoolAdmin(_Guarded):
 
     @display(description="State", ordering="status", label=STATES)
     def state(self, pool: Pool) -> tuple[str, str]:
-        """Whether it can be followed."""
-        return pool.status, pool.get_status_display()
+        """Whether it can be followed, and whether its kill switch is on."""
+        return ("halted", pool.get_halt_display()) if pool.halt else (pool.status, pool.get_status_display())
 
     @display(description="Risk", ordering="risk_class", label=RISKS)
     def risk(self, pool: Pool) -> tuple[str, str]:
@@ -147,6 +160,61 @@ class PoolAdmin(_Guarded):
         actor = actor_of(request)
         self.each(request, queryset, lambda row: pools.close_pool(pool_id=row.pk, actor=actor), "is closed")
 
+    @admin.action(description="Kill switch: open nothing at all", permissions=["change"])
+    def halt(self, request: HttpRequest, queryset: QuerySet[Pool]) -> HttpResponse | None:
+        """Halt the chosen pools."""
+        return self._halt(request, queryset, close=False)
+
+    @admin.action(description="Kill switch: open nothing and close everything", permissions=["change"])
+    def halt_and_close(self, request: HttpRequest, queryset: QuerySet[Pool]) -> HttpResponse | None:
+        """Halt the chosen pools and close what is open in them."""
+        return self._halt(request, queryset, close=True)
+
+    @admin.action(description="Release the kill switch", permissions=["change"])
+    def release(self, request: HttpRequest, queryset: QuerySet[Pool]) -> None:
+        """Let the chosen pools open again."""
+        actor = actor_of(request)
+        self.each(request, queryset, lambda row: pools.release_pool(pool_id=row.pk, actor=actor), "is released")
+
+    def _halt(self, request: HttpRequest, queryset: QuerySet[Pool], *, close: bool) -> HttpResponse | None:
+        title = "Halt and close everything" if close else "Halt"
+        page = asks(request, admin=self, title=title, words=HALTS[close], subjects=queryset)
+        if page is None:
+            actor = actor_of(request)
+            halt = partial(pools.halt_pool, actor=actor, close=close)
+            self.each(request, queryset, lambda row: halt(pool_id=row.pk), "is halted")
+        return page
+
+    @action(description="Stop all copying", url_path="halt-tenant", permissions=["change"])
+    def halt_tenant(self, request: HttpRequest) -> HttpResponse:
+        """The kill switch of this whole tenant."""
+        return self._halt_tenant(request, close=False)
+
+    @action(description="Stop all copying, close everything", url_path="halt-tenant-close", permissions=["change"])
+    def halt_tenant_and_close(self, request: HttpRequest) -> HttpResponse:
+        """The kill switch of this whole tenant, and everything that is open."""
+        return self._halt_tenant(request, close=True)
+
+    @action(description="Let copying go on", url_path="release-tenant", permissions=["change"])
+    def release_tenant(self, request: HttpRequest) -> HttpResponse:
+        """Release the tenant's kill switch."""
+        page = asks(request, admin=self, title="Let copying go on", words="Pools open again, but for those halted.")
+        if page is not None:
+            return page
+        tenants.release_tenant(tenant_id=tenants.tenant_by_schema(current()).id, actor=actor_of(request))
+        self.message_user(request, "Copying goes on.")
+        return HttpResponseRedirect("../")
+
+    def _halt_tenant(self, request: HttpRequest, *, close: bool) -> HttpResponse:
+        title = "Stop all copying and close everything" if close else "Stop all copying"
+        page = asks(request, admin=self, title=title, words=HALTS[close], subjects=["Every pool of this service"])
+        if page is not None:
+            return page
+        tenant_id = tenants.tenant_by_schema(current()).id
+        tenants.halt_tenant(tenant_id=tenant_id, actor=actor_of(request), close=close)
+        self.message_user(request, "All copying is stopped.", messages.WARNING)
+        return HttpResponseRedirect("../")
+
 
 class TraderForm(forms.ModelForm):
     """What is asked to make a trader."""
@@ -195,7 +263,7 @@ class SubscriptionAdmin(_Guarded):
     list_select_related = ("user", "pool", "account")
     list_fullwidth = True
     ordering = ("-id",)
-    actions = ("pause", "stop")
+    actions = ("pause", "stop", "halt_followers", "release_followers")
 
     @display(description="State", ordering="status", label=STATES)
     def state(self, row: Subscription) -> tuple[str, str]:
@@ -237,6 +305,24 @@ class SubscriptionAdmin(_Guarded):
     def stop(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
         """Stop the chosen subscriptions."""
         self._move(request, queryset, pools.stop_subscription, "is stopped")
+
+    @admin.action(description="Kill switch: stop and close everything of these followers", permissions=["change"])
+    def halt_followers(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> HttpResponse | None:
+        """All subscriptions of whoever has one of the chosen."""
+        page = asks(
+            request, admin=self, title="Stop everything of these followers", words=HALTS[True],
+            subjects=sorted({str(row.user) for row in queryset}),
+        )  # fmt: skip
+        if page is None:
+            halt = partial(pools.halt_user, actor=actor_of(request))
+            self.each(request, queryset, lambda row: halt(user_id=row.user_id), "and all of its follower's is stopped")
+        return page
+
+    @admin.action(description="Release the followers' kill switch", permissions=["change"])
+    def release_followers(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
+        """Let what the switch had stopped copy again."""
+        release = partial(pools.release_user, actor=actor_of(request))
+        self.each(request, queryset, lambda row: release(user_id=row.user_id), "and all of its follower's is released")
 
     def _move(
         self, request: HttpRequest, queryset: QuerySet[Subscription], move: Callable[..., object], word: str

@@ -30,3 +30,17 @@ class SubscriptionStopping:
     subscription_id: int
     pool_id: UUID
     user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class PoolHalted:
+    """A pool was halted, and everything that is open in it is to be closed."""
+
+    pool_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class UserHalted:
+    """A follower stopped everything, and everything they hold is to be closed."""
+
+    user_id: UUID

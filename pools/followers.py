@@ -16,13 +16,20 @@ from uuid import UUID
 from psycopg.sql import SQL, Composed, Identifier
 
 # Text is cheaper to send and to read than binary numerics; uuids stay text from here to the signer.
-_CHUNK = """select s.id, s.user_id::text, s.account_id::text, a.exchange, a.environment, a.status = 'active',
+FOLLOWER = """s.id, s.user_id::text, s.account_id::text, a.exchange, a.environment, a.status = 'active',
    s.status, s.total_investment, s.max_loss, s.profit_target, s.daily_loss_limit, s.reserved, s.exposure,
    s.realised, s.day, s.day_realised, nullif(s.settings::text, '{{}}'), s.peak, s.loss_streak,
-   s.created_at
+   s.created_at"""
+"""The columns of trading.domain.people.Follower, of a subscription `s` with its account `a`."""
+
+_CHUNK = (
+    "select "
+    + FOLLOWER
+    + """
  from {s}.pools_subscription s join {s}.citadel_exchangeaccount a on a.id = s.account_id
  where s.pool_id = %s and s.status <> 'ended' and s.id > %s and s.id <= %s
  order by s.id limit %s for no key update of s"""
+)
 
 # The same of chosen ones: the last in the order of ids and, where the walk goes on from the lowest, the first.
 _CHUNK_AROUND = _CHUNK.replace(
@@ -40,7 +47,7 @@ _DRAWN = """select n, coalesce((%s::numeric %% nullif(n, 0))::int, 0),
  from (select count(*)::int n, array_agg(s.id order by s.id) ids from {s}.pools_subscription s
    where s.pool_id = %s and s.status <> 'ended') f"""
 
-_TERMS = """select p.status, p.slots, p.leverage, p.max_slippage_bps, p.signal_ttl_s from {s}.pools_pool p
+_TERMS = """select p.status, p.slots, p.leverage, p.max_slippage_bps, p.signal_ttl_s, p.halt from {s}.pools_pool p
  where p.id = %s"""
 
 _RESERVE = """update {s}.pools_subscription s set reserved = s.reserved + u.amount
@@ -80,6 +87,7 @@ class PoolTermsRow(NamedTuple):
     leverage: int
     max_slippage_bps: int
     signal_ttl: timedelta
+    halted: bool
 
 
 class Settlement(NamedTuple):
@@ -110,7 +118,7 @@ def terms(cursor: Any, *, schema: str, pool_id: UUID) -> PoolTermsRow | None:
     row = cursor.execute(_sql(_TERMS, schema), [pool_id]).fetchone()
     if row is None:
         return None
-    return PoolTermsRow(row[0] == "active", row[1], row[2], row[3], timedelta(seconds=row[4]))
+    return PoolTermsRow(row[0] == "active", row[1], row[2], row[3], timedelta(seconds=row[4]), bool(row[5]))
 
 
 def chunk(cursor: Any, *, schema: str, pool_id: UUID, after: int, until: int, limit: int) -> list[tuple[Any, ...]]:

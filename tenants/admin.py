@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -13,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.decorators import display
+from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -24,6 +25,7 @@ from unfold.widgets import (
 
 from obscura.core.db.session import connection
 from obscura.core.errors import Problem
+from obscura.core.http.confirm import HALTS, asks
 from tenants import directory, onboarding, services
 from tenants.accounts.models import Membership, User
 from tenants.models import ApiKey, Domain, Tenant
@@ -123,14 +125,15 @@ class RowsFilter(admin.SimpleListFilter):
 class TenantAdmin(ModelAdmin):  # type: ignore[misc]
     """Tenants: opened by a form, suspended and reopened by actions, never deleted here."""
 
-    list_display = ("name", "kind", "state", "schema_name", "offers_curated", "created_at")
+    list_display = ("name", "kind", "state", "halted", "schema_name", "offers_curated", "created_at")
     list_filter = (RowsFilter, "kind", "status")
     ordering = ("-created_at", "-id")
     list_fullwidth = True
     search_fields = ("name", "schema_name", "domains__domain")
     fields = ("name", "schema_name", "kind", "status", "brand_colour", "offers_curated", "entitlements", "created_at")
     readonly_fields = ("schema_name", "kind", "status", "created_at")
-    actions = ("suspend", "reopen")
+    actions = ("suspend", "reopen", "halt", "halt_and_close", "release")
+    actions_list = ("halt_platform", "halt_platform_and_close", "release_platform")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Every row for its own page; a list has either tenants or the platform's own rows."""
@@ -205,6 +208,68 @@ class TenantAdmin(ModelAdmin):  # type: ignore[misc]
         self._each(request, queryset, services.reopen_tenant, "open")
 
     reopen.short_description = "Reopen"  # type: ignore[attr-defined]
+
+    @display(description="Kill switch", label={"own": "danger", "platform": "danger"})
+    def halted(self, tenant: Tenant) -> tuple[str, str] | None:
+        """Which kill switch is on."""
+        if tenant.platform_halt:
+            return "platform", f"Platform: {tenant.get_platform_halt_display()}"
+        return ("own", tenant.get_halt_display()) if tenant.halt else None
+
+    def halt(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        """Halt the chosen tenants."""
+        return self._halt(request, queryset, close=False)
+
+    halt.short_description = "Kill switch: open nothing at all"  # type: ignore[attr-defined]
+
+    def halt_and_close(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        """Halt the chosen tenants and close what is open there."""
+        return self._halt(request, queryset, close=True)
+
+    halt_and_close.short_description = "Kill switch: open nothing and close everything"  # type: ignore[attr-defined]
+
+    def release(self, request: HttpRequest, queryset: Any) -> None:
+        """Let the chosen tenants open again."""
+        self._each(request, queryset, services.release_tenant, "released")
+
+    release.short_description = "Release the kill switch"  # type: ignore[attr-defined]
+
+    def _halt(self, request: HttpRequest, queryset: Any, *, close: bool) -> HttpResponse | None:
+        title = "Halt and close everything" if close else "Halt"
+        page = asks(request, admin=self, title=title, words=HALTS[close], subjects=queryset)
+        if page is None:
+            self._each(request, queryset, partial(services.halt_tenant, close=close), "halted")
+        return page
+
+    @action(description="Stop the platform", url_path="halt-platform", permissions=["change"])
+    def halt_platform(self, request: HttpRequest) -> HttpResponse:
+        """The kill switch of all tenants."""
+        return self._halt_platform(request, close=False)
+
+    @action(description="Stop the platform, close everything", url_path="halt-platform-close", permissions=["change"])
+    def halt_platform_and_close(self, request: HttpRequest) -> HttpResponse:
+        """The kill switch of all tenants, and everything that is open."""
+        return self._halt_platform(request, close=True)
+
+    @action(description="Let the platform go on", url_path="release-platform", permissions=["change"])
+    def release_platform(self, request: HttpRequest) -> HttpResponse:
+        """Release the platform's kill switch."""
+        words = "Tenants open again, but for those that are halted themselves."
+        page = asks(request, admin=self, title="Let the platform go on", words=words)
+        if page is not None:
+            return page
+        count = services.release_platform(actor=actor_of(request))
+        self.message_user(request, f"Released: {count} tenants.")
+        return HttpResponseRedirect("../")
+
+    def _halt_platform(self, request: HttpRequest, *, close: bool) -> HttpResponse:
+        title = "Stop the platform and close everything" if close else "Stop the platform"
+        page = asks(request, admin=self, title=title, words=HALTS[close], subjects=["Every tenant"])
+        if page is not None:
+            return page
+        count = services.halt_platform(actor=actor_of(request), close=close)
+        self.message_user(request, f"Stopped: {count} tenants.", messages.WARNING)
+        return HttpResponseRedirect("../")
 
     def _each(self, request: HttpRequest, queryset: Any, act: Any, word: str) -> None:
         for tenant in queryset:

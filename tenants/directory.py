@@ -61,6 +61,12 @@ def tenant_by_id(tenant_id: int) -> Tenant:
     return found
 
 
+def halted(schema: str) -> bool:
+    """Whether a kill switch keeps this tenant from opening anything: its own, or the platform's."""
+    tenant = tenant_by_schema(schema)
+    return bool(tenant.halt or tenant.platform_halt)
+
+
 def holder_of(key: str) -> KeyHolder | None:
     """Who holds this API key, or None for a key that is unknown or revoked."""
     found: KeyHolder | None = _ask("key", key_digest(key), _find_key)

@@ -19,3 +19,11 @@ class TenantSuspended:
 
     tenant_id: int
     schema: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantHalted:
+    """A tenant was halted, by itself or by the platform, and everything open there is to be closed."""
+
+    tenant_id: int
+    schema: str

@@ -26,12 +26,22 @@ class Tenant(TenantMixin):  # type: ignore[misc]
         OPEN = "open", "Open"
         SUSPENDED = "suspended", "Suspended"
 
+    class Halt(models.TextChoices):
+        OPENS = "opens", "Opens nothing"
+        CLOSE = "close", "Opens nothing and closes everything"
+
     name = models.CharField(max_length=80)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.PARTNER)
     status = models.CharField(max_length=10, choices=Status, default=Status.OPEN)
     brand_colour = models.CharField(max_length=7, default="#d9a62e", validators=[hex_colour])
     offers_curated = models.BooleanField(default=True, help_text="Curated pools are shown to this tenant's users.")
     entitlements = models.JSONField(default=dict, blank=True)
+    halt = models.CharField(
+        max_length=5, choices=Halt, blank=True, default="", db_default="", help_text="Its own kill switch."
+    )
+    platform_halt = models.CharField(
+        max_length=5, choices=Halt, blank=True, default="", db_default="", help_text="The platform's kill switch."
+    )
     created_at = models.DateTimeField()
 
     auto_create_schema: ClassVar[bool] = False  # tenants.onboarding opens a tenant from the template schema

@@ -14,7 +14,7 @@ from obscura.core.errors import Invalid, NotFound
 from obscura.core.events import announce
 from tenants import directory, onboarding
 from tenants.directory import UnknownTenant, tenant_by_schema
-from tenants.events import TenantOpened, TenantSuspended
+from tenants.events import TenantHalted, TenantOpened, TenantSuspended
 from tenants.models import ApiKey, Tenant
 from tenants.scope import PUBLIC, each, entered
 from tenants.types import SCOPES, TenantRef
@@ -23,8 +23,12 @@ __all__ = [
     "UnknownTenant",
     "each",
     "entered",
+    "halt_platform",
+    "halt_tenant",
     "mint_api_key",
     "open_tenant",
+    "release_platform",
+    "release_tenant",
     "reopen_tenant",
     "revoke_api_key",
     "set_entitlements",
@@ -33,6 +37,7 @@ __all__ = [
 ]
 
 _MOST_TENANTS = 2**24
+_BUSINESS = (Tenant.Kind.ZERO, Tenant.Kind.PARTNER)
 _SECRET_BYTES = 32
 _SHOWN = 8
 
@@ -66,6 +71,9 @@ def open_tenant(
         )
         assert tenant.id < _MOST_TENANTS, "client order ids hold 24 bits of a tenant's id"
         with entered(PUBLIC):
+            halted = Tenant.objects.filter(kind__in=_BUSINESS).exclude(platform_halt="").first()
+            if halted is not None:  # the platform's switch is on, for whoever comes as well
+                Tenant.objects.filter(pk=tenant.id).update(platform_halt=halted.platform_halt)
             audit.record(
                 "tenants.tenant.opened", actor=actor, subject=f"tenant:{tenant.schema_name}", hosts=list(hosts)
             )
@@ -103,9 +111,65 @@ def _set_status(tenant_id: int, status: str, action: str, actor: str) -> bool:
         return True
 
 
+def halt_tenant(*, tenant_id: int, actor: str, close: bool = False) -> None:
+    """Open nothing at a tenant, within a second everywhere, until `release_tenant`. Repeating it changes nothing.
+
+    :param close: close everything that is open there as well
+    :raises UnknownTenant: there is none, or it is the platform's own
+    """
+    _set_halt(tenant_id, Tenant.Halt.CLOSE if close else Tenant.Halt.OPENS, actor)
+
+
+def release_tenant(*, tenant_id: int, actor: str) -> None:
+    """Let a tenant that was halted open again; the platform's own switch stays as it is.
+
+    :raises UnknownTenant: see `halt_tenant`
+    """
+    _set_halt(tenant_id, "", actor)
+
+
+def _set_halt(tenant_id: int, halt: str, actor: str) -> None:
+    with entered(PUBLIC), transaction.atomic():
+        tenant = _business(tenant_id)
+        if tenant.halt == halt:
+            return
+        Tenant.objects.filter(pk=tenant.pk).update(halt=halt)
+        _tell_halt([tenant], "tenants.tenant", f"tenant:{tenant.schema_name}", halt, actor)
+
+
+def halt_platform(*, actor: str, close: bool = False) -> int:
+    """Open nothing at any tenant, within a second everywhere, until `release_platform`. Returns how many were halted.
+
+    :param close: close everything that is open anywhere as well
+    """
+    return _set_platform_halt(Tenant.Halt.CLOSE if close else Tenant.Halt.OPENS, actor)
+
+
+def release_platform(*, actor: str) -> int:
+    """Let tenants open again, but for those that are halted themselves. Returns for how many the switch was on."""
+    return _set_platform_halt("", actor)
+
+
+def _set_platform_halt(halt: str, actor: str) -> int:
+    with entered(PUBLIC), transaction.atomic():
+        rows = Tenant.objects.select_for_update().filter(kind__in=_BUSINESS).exclude(platform_halt=halt)
+        found = list(rows.order_by("pk"))
+        Tenant.objects.filter(pk__in=[tenant.pk for tenant in found]).update(platform_halt=halt)
+        if found:
+            _tell_halt(found, "tenants.platform", "platform", halt, actor)
+    return len(found)
+
+
+def _tell_halt(found: Sequence[Tenant], what: str, subject: str, halt: str, actor: str) -> None:
+    audit.record(f"{what}.{'halted' if halt else 'released'}", actor=actor, subject=subject, halt=halt)
+    directory.changed()
+    if halt == Tenant.Halt.CLOSE:
+        for tenant in found:
+            announce(TenantHalted(tenant_id=tenant.id, schema=tenant.schema_name))
+
+
 def _business(tenant_id: int) -> Tenant:
-    kinds = [Tenant.Kind.ZERO, Tenant.Kind.PARTNER]
-    found: Tenant | None = Tenant.objects.select_for_update().filter(pk=tenant_id, kind__in=kinds).first()
+    found: Tenant | None = Tenant.objects.select_for_update().filter(pk=tenant_id, kind__in=_BUSINESS).first()
     if found is None:
         raise UnknownTenant
     return found

@@ -128,3 +128,26 @@ def denial_row(
         "outcome": "denied",
         "reason": in_words(reason, detail),
     }
+
+
+def notice_row(*, id: int, user: str, pool: str, symbol: str, market: str, at: datetime, words: str) -> dict[str, Any]:
+    """One notice's row: something that the follower is told, of no single trade."""
+    return {
+        "id": f"n{id}",
+        "user": user,
+        "pool": pool,
+        "cursor": cursor(at),
+        "at": at.isoformat(timespec="microseconds"),
+        "symbol": symbol,
+        "market": market,
+        "side": "",
+        "effect": "",
+        "qty": None,
+        "usd": None,
+        "lead_price": None,
+        "price": None,
+        "difference_bps": None,
+        "lag_ms": None,
+        "outcome": "notice",
+        "reason": words,
+    }

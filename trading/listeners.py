@@ -5,8 +5,12 @@ from __future__ import annotations
 from citadel.events import AccountActivated
 from obscura.core.events import listens_to
 from obscura.core.nudge.send import nudge
-from pools.events import PoolChanged
+from pools.events import PoolChanged, PoolHalted, UserHalted
+from tenants.events import TenantHalted
+from tenants.scope import entered
 from trading import draws
+
+TASK, QUEUE = "trading.close_halted", "critical"
 
 
 @listens_to(PoolChanged)
@@ -20,3 +24,22 @@ def commit_to_draws(event: PoolChanged) -> None:
 def learn_brackets(event: AccountActivated) -> None:
     """Through an account that may trade, what only accounts are told can be learnt before anybody needs it."""
     nudge("trading.learn_brackets", account_id=str(event.account_id))
+
+
+@listens_to(TenantHalted)
+def close_tenant(event: TenantHalted) -> None:
+    """Everything open at a tenant is closed."""
+    with entered(event.schema):
+        nudge(TASK, queue=QUEUE)
+
+
+@listens_to(PoolHalted)
+def close_pool(event: PoolHalted) -> None:
+    """Everything open in a pool is closed."""
+    nudge(TASK, queue=QUEUE)
+
+
+@listens_to(UserHalted)
+def close_user(event: UserHalted) -> None:
+    """Everything a follower holds is closed."""
+    nudge("trading.close_user", queue=QUEUE, user_id=str(event.user_id))

@@ -1,7 +1,7 @@
 """What followers may read of their copies: outcomes in the order of time, what is open, and how much was copied.
 
-Orders and denials lie in two tables and are read as one list. Its order is that in which they were decided, which is
-also what the indexes know; a page of it is sorted by the leads' times.
+Orders, denials and notices lie in three tables and are read as one list. Its order is that in which they were decided,
+which is also what the indexes know; a page of it is sorted by the leads' times.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from django.db.models import Count, Q, QuerySet
 from obscura.core.errors import Invalid
 from trading import copies
 from trading.domain.order_state import IN_FLIGHT, Status
-from trading.models import Denial, Holding, Order
+from trading.models import Denial, Holding, Notice, Order
 
 OVERLAP = timedelta(seconds=3)
 """A row's moment is taken before its transaction ends, so whoever asks for what is new gets a little of the old."""
@@ -79,7 +79,7 @@ def copies_of(
 ) -> list[dict[str, Any]]:
     """A user's outcomes as rows of `trading.copies`, newest first by the lead's time.
 
-    :param only: ``copied`` or ``not_copied``
+    :param only: ``copied`` or ``not_copied``; both without notices
     :param after: a row's cursor; only what changed after it (and a little before it), and whatever is still on its way
     :param before: see `CopyPage.older`
     :param limit: the newest so many, 500 at most
@@ -100,24 +100,30 @@ def copies_page(
     """As `copies_of`, with the way to the page behind it."""
     limit = min(limit, MOST)
     orders, denials = Order.objects.filter(user_id=user_id), Denial.objects.filter(user_id=user_id)
+    notices = Notice.objects.filter(user_id=user_id)
     if pool_id is not None:
         orders, denials = orders.filter(pool_id=pool_id), denials.filter(pool_id=pool_id)
+        notices = notices.filter(pool_id=pool_id)
+    if only is not None:
+        notices = notices.none()
     if only == "copied":
         orders, denials = orders.filter(filled__gt=0), denials.none()
     elif only == "not_copied":
         orders = orders.filter(status__in=ENDED_EMPTY, filled=0)
     if after:
         orders, denials = _changed_since(orders, denials, after)
+        notices = notices.filter(at__gte=_since(after))
     if before:
-        orders, denials = _behind(orders, denials, before)
-    found: list[tuple[datetime, str, int, Order | Denial]] = [
+        orders, denials, notices = _behind(orders, denials, notices, before)
+    found: list[tuple[datetime, str, int, Order | Denial | Notice]] = [
         *((one.created_at, "o", one.pk, one) for one in orders.order_by("-created_at", "-id")[: limit + 1]),
         *((one.at, "d", one.pk, one) for one in denials.order_by("-at", "-id")[: limit + 1]),
+        *((one.at, "n", one.pk, one) for one in notices.order_by("-at", "-id")[: limit + 1]),
     ]
     found.sort(key=lambda entry: entry[:3], reverse=True)
     page = found[:limit]
     older = _mark(*page[-1][:3]) if len(found) > limit else None
-    page.sort(key=lambda entry: (entry[3].lead_at, *entry[:3]), reverse=True)
+    page.sort(key=lambda entry: (_traded_at(entry[3]), *entry[:3]), reverse=True)
     return CopyPage(tuple(_row(entry[3]) for entry in page), older)
 
 
@@ -149,29 +155,38 @@ def copy_counts(subscription_ids: Iterable[int]) -> dict[int, CopyCounts]:
 def _changed_since(
     orders: QuerySet[Order], denials: QuerySet[Denial], after: int
 ) -> tuple[QuerySet[Order], QuerySet[Denial]]:
-    since = max(_moment(after) - OVERLAP, _EPOCH + LATE)
+    since = _since(after)
     # An order on its way has no moment of change of its own; there are few of them, so all are told again.
     changed = Q(created_at__gte=since) | Q(done_at__gte=since) | Q(status__in=[int(one) for one in IN_FLIGHT])
     return orders.filter(changed, created_at__gte=since - LATE), denials.filter(at__gte=since)
 
 
+def _since(after: int) -> datetime:
+    return max(_moment(after) - OVERLAP, _EPOCH + LATE)
+
+
 def _behind(
-    orders: QuerySet[Order], denials: QuerySet[Denial], before: str
-) -> tuple[QuerySet[Order], QuerySet[Denial]]:
+    orders: QuerySet[Order], denials: QuerySet[Denial], notices: QuerySet[Notice], before: str
+) -> tuple[QuerySet[Order], QuerySet[Denial], QuerySet[Notice]]:
     try:
         micros, kind, pk = before.split("-")
         moment, number = _moment(int(micros)), int(pk)
     except (ValueError, OverflowError) as error:
         raise PageUnknown from error
-    if kind not in ("o", "d") or not 0 <= number < 2**63:
+    if kind not in ("o", "d", "n") or not 0 <= number < 2**63:
         raise PageUnknown
-    earlier_order, earlier_denial = Q(created_at__lt=moment), Q(at__lt=moment)
-    if kind == "o":  # orders of one moment stand before its denials
+    # Of one moment, notices stand before orders, and those before denials.
+    earlier_notice, earlier_order, earlier_denial = Q(at__lt=moment), Q(created_at__lt=moment), Q(at__lt=moment)
+    if kind == "n":
+        earlier_notice |= Q(at=moment, pk__lt=number)
+        earlier_order |= Q(created_at=moment)
+        earlier_denial |= Q(at=moment)
+    elif kind == "o":
         earlier_order |= Q(created_at=moment, pk__lt=number)
         earlier_denial |= Q(at=moment)
     else:
         earlier_denial |= Q(at=moment, pk__lt=number)
-    return orders.filter(earlier_order), denials.filter(earlier_denial)
+    return orders.filter(earlier_order), denials.filter(earlier_denial), notices.filter(earlier_notice)
 
 
 def _mark(moment: datetime, kind: str, pk: int) -> str:
@@ -182,7 +197,16 @@ def _moment(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-def _row(one: Order | Denial) -> dict[str, Any]:
+def _traded_at(one: Order | Denial | Notice) -> datetime:
+    return one.at if isinstance(one, Notice) else one.lead_at
+
+
+def _row(one: Order | Denial | Notice) -> dict[str, Any]:
+    if isinstance(one, Notice):
+        return copies.notice_row(
+            id=one.pk, user=str(one.user_id), pool=str(one.pool_id), symbol=one.symbol, market=one.market,
+            at=one.at, words=one.words,
+        )  # fmt: skip
     shared: dict[str, Any] = {
         "id": one.pk,
         "user": str(one.user_id),

@@ -2,6 +2,8 @@
 
 from trading.draws import Commitment, Drawn, Draws, Place, draws_of
 from trading.execution.outlook import Bucket, Outlook, outlook
+from trading.guard.closes import close_copies
+from trading.guard.notices import standing_words
 from trading.notices import AccountNotice, account_notices
 from trading.reads import (
     CopyCounts,
@@ -33,6 +35,7 @@ __all__ = [
     "SignalRequest",
     "SignalStatus",
     "account_notices",
+    "close_copies",
     "copies_of",
     "copies_page",
     "copy_counts",
@@ -40,6 +43,7 @@ __all__ = [
     "open_holdings_of",
     "outlook",
     "signal_status",
+    "standing_words",
     "take_signal",
     "take_signals",
 ]

@@ -11,11 +11,12 @@ from celery.signals import worker_process_init, worker_process_shutdown
 from django.db import connection
 
 import tenants.scope
-from obscura.core import alive, log, redis_clients
+from obscura.core import alive, clock, log, redis_clients
 from obscura.core.errors import Unavailable
 from obscura.core.nudge.send import nudge, nudged
 from pools import services as pools
 from tenants import directory
+from tenants.models import Tenant
 from trading import standing
 from trading.conductor.plan import plan as plan_pool
 from trading.domain import priorities
@@ -24,6 +25,8 @@ from trading.execution import execute as execution
 from trading.execution.accounts import brackets, checks, drift
 from trading.execution.lane import lane
 from trading.execution.submit import land, let_fly
+from trading.guard import closes
+from trading.guard import round as guard_round
 from trading.sentinel import ingest
 from trading.signals import tasks as signal_tasks
 
@@ -101,6 +104,21 @@ def check_accounts() -> None:
         counts = drift.check(schema=tenant.schema_name)
         if counts["different"]:
             _logger.info("drift", schema=tenant.schema_name, **counts)
+
+
+@nudged("trading.close_halted")
+def close_halted(**_: object) -> None:
+    """Close what is open here under a kill switch that says so."""
+    schema = connection.schema_name
+    with tenants.scope.entered(tenants.scope.PUBLIC):  # as it is now, not as it is remembered
+        tenant = Tenant.objects.get(schema_name=schema)
+    guard_round.close_halted(tenant=tenant, now=clock.now())
+
+
+@nudged("trading.close_user")
+def close_user(*, user_id: str, **_: object) -> None:
+    """Close everything a follower holds."""
+    closes.close_all_of(user_id=UUID(user_id), actor="system")
 
 
 @celery.shared_task(name="trading.sweep_all", ignore_result=True)

@@ -72,6 +72,7 @@ def heavy(plan: Plan, places: Places) -> list[Spec]:
         Spec("urgent", run=lambda: worker("urgent", "critical", 1), wave=WORK),
         Spec("jobs", run=lambda: worker("jobs", "default,billing", 1), wave=WORK),
         Spec("sentinel", run=lambda: module("trading.sentinel"), wave=WORK),
+        Spec("guard", run=lambda: module("trading.guard"), wave=WORK),
         Spec("market", run=lambda: module("trading.market"), wave=WORK),
         Spec("web", run=lambda: web(places.ports["web"]), wave=WORK),
         Spec("beat", run=beat, wave=WORK),
@@ -83,7 +84,8 @@ def heavy(plan: Plan, places: Places) -> list[Spec]:
 def reporting(plan: Plan) -> frozenset[str]:
     """The names that must have reported before the stack is ready."""
     return frozenset(
-        {"orders", "urgent", "jobs", "sentinel", "market", "web", "beat", "signer", "egress", "paper"} - plan.without
+        {"orders", "urgent", "jobs", "sentinel", "guard", "market", "web", "beat", "signer", "egress", "paper"}
+        - plan.without
     )
 
 

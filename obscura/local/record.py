@@ -93,6 +93,10 @@ def read(*, window: Window, control: Control) -> Record:
         here = list(Signal.objects.filter(received_at__gte=window.since))
         for signal in here:
             live = followers[schema].get(str(signal.pool_id), frozenset())
+            if signal.only_for is not None:  # of one follower alone, and of one tenant alone
+                alone = live & {signal.only_for}
+                signals.append(SignalRow(schema, signal.id, str(signal.pool_id), alone, signal.state == "done"))
+                continue
             signals.append(SignalRow(schema, signal.id, str(signal.pool_id), live, signal.state == "done"))
             told[(str(signal.pool_id), signal.external_id)].append((schema, signal.id))
         ids = [signal.id for signal in here]

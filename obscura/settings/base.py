@@ -235,6 +235,10 @@ COPY_PARTIAL_WINDOW_MS = env.number("OBSCURA_PARTIAL_WINDOW_MS", 100)
 EGRESS_ADDRESSES = env.words("OBSCURA_EGRESS_ADDRESSES")
 # Off for benchmarks against a paper venue that limits nothing. The limits of live exchanges always hold.
 PAPER_LIMITS = env.flag("OBSCURA_PAPER_LIMITS", True)
+# The guard: how long a lead may be silent before followers are told, and how much longer before a pool that wants it
+# closes what is open.
+LEAD_SILENT_AFTER_S = env.number("OBSCURA_LEAD_SILENT_AFTER_S", 60)
+LEAD_SILENT_CLOSE_S = env.number("OBSCURA_LEAD_SILENT_CLOSE_S", 300)
 
 RUN_DIR = env.text("OBSCURA_RUN", str(VAR / "run"))
 DATA_DIR = env.text("OBSCURA_DATA", "")

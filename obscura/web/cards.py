@@ -50,7 +50,7 @@ def _performance(record: PoolRecord | None) -> dict[str, Any] | None:
 
 
 def subscription_card(
-    one: SubscriptionRef, *, counts: CopyCounts, holdings: Iterable[OpenHolding] = ()
+    one: SubscriptionRef, *, counts: CopyCounts, holdings: Iterable[OpenHolding] = (), notices: Iterable[str] = ()
 ) -> dict[str, Any]:
     """A subscription for templates/subscriptions/_card.html."""
     stopping = one.status == "closing"
@@ -73,6 +73,7 @@ def subscription_card(
         "copied": counts.copied,
         "not_copied": counts.not_copied,
         "since": one.created_at,
+        "notices": list(notices),
         "holdings": [holding_line(held) for held in holdings],
     }
 

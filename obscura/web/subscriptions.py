@@ -97,10 +97,13 @@ def act(request: HttpRequest, subscription_id: int, action: str) -> HttpResponse
 def subscription_cards(mine: Sequence[SubscriptionRef]) -> list[dict[str, Any]]:
     """Subscriptions with what was copied and what is open, read together."""
     ids = [one.id for one in mine]
-    counts, held = trading.copy_counts(ids), trading.open_holdings_of(ids)
+    counts, held, notices = trading.copy_counts(ids), trading.open_holdings_of(ids), trading.standing_words(ids)
     return [
         cards.subscription_card(
-            one, counts=counts[one.id], holdings=[line for line in held if line.subscription_id == one.id]
+            one,
+            counts=counts[one.id],
+            holdings=[line for line in held if line.subscription_id == one.id],
+            notices=notices.get(one.id, ()),
         )
         for one in mine
     ]

@@ -45,6 +45,14 @@ class Pool(models.Model):
         MEDIUM = "medium", "Medium"
         HIGH = "high", "High"
 
+    class Halt(models.TextChoices):
+        OPENS = "opens", "Opens nothing"
+        CLOSE = "close", "Opens nothing and closes everything"
+
+    class WhenSilent(models.TextChoices):
+        TELL = "tell", "Tell the followers"
+        CLOSE = "close", "Tell them, then close what is open"
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=8, choices=Kind)
     name = models.CharField(max_length=80)
@@ -69,6 +77,16 @@ class Pool(models.Model):
     )
     signal_ttl_s = models.PositiveSmallIntegerField(default=30, help_text="After this many seconds nothing is opened.")
     fee_percentage = models.DecimalField(max_digits=5, decimal_places=2, default=10)
+    halt = models.CharField(
+        max_length=5, choices=Halt, blank=True, default="", db_default="", help_text="Its kill switch."
+    )
+    when_silent = models.CharField(
+        max_length=5,
+        choices=WhenSilent,
+        default=WhenSilent.TELL,
+        db_default=WhenSilent.TELL,
+        help_text="When a lead with open positions cannot be heard any more.",
+    )
     remote = models.BooleanField(default=False, help_text="Its leads trade at Tenant Zero; signals are relayed.")
     shown_traders = models.JSONField(default=list, blank=True, help_text="[{id, name, weight}] of a curated pool.")
     created_at = models.DateTimeField()

@@ -49,8 +49,9 @@ class Subscription(models.Model):
     )
     loss_streak = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="Copies lost one after another.")
     stopped_by = models.CharField(
-        max_length=24, blank=True, default="", db_default="", help_text="Which limit paused it, if one did."
+        max_length=24, blank=True, default="", db_default="", help_text="Which limit or switch paused it, if one did."
     )
+    stopped_at = models.DateTimeField(null=True, blank=True, help_text="When it did.")
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 

@@ -35,6 +35,15 @@ from pools.services.pools import (
     pools_of,
 )
 from pools.services.profit import settle_month
+from pools.services.protection import (
+    halt_pool,
+    halt_user,
+    lead_accounts,
+    release_pool,
+    release_user,
+    resume_subscription_by_limit,
+    stop_subscription_by_limit,
+)
 from pools.services.records import PoolTooRisky, record_day, records_of
 from pools.services.subscriptions import (
     AccountUnfit,
@@ -123,6 +132,9 @@ __all__ = [
     "create_trader",
     "end_idle",
     "end_subscription",
+    "halt_pool",
+    "halt_user",
+    "lead_accounts",
     "lead_choices",
     "leads_of",
     "open_own_pool",
@@ -139,9 +151,13 @@ __all__ = [
     "records_of",
     "relay_targets",
     "release_account",
+    "release_pool",
+    "release_user",
     "resume_subscription",
     "settle_month",
+    "resume_subscription_by_limit",
     "stop_subscription",
+    "stop_subscription_by_limit",
     "subscribe",
     "subscription",
     "subscriptions_of",

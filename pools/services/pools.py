@@ -76,7 +76,7 @@ def create_pool(
     :param kind: ``partner``, ``curated`` (at Tenant Zero) or ``custom`` (`owner_id` is whose it is)
     :param traders: (trader id, weight), weights above 0 and at most 1
     :param terms: ``slots`` (1-100), ``leverage`` (1-20), ``max_slippage_bps`` (1-1000), ``signal_ttl_s`` (1-3600),
-        ``fee_percentage`` (0-20); each has a default
+        ``fee_percentage`` (0-20), ``when_silent`` (tell or close); each has a default
     :raises PoolInvalid: `details` names the fields
     :raises NotFound: no such owner or trader
     """
@@ -329,6 +329,8 @@ def _fault(name: str, value: object) -> str:
         return "" if good else f"A description has at most {LONGEST_DESCRIPTION} characters."
     if name == "risk_class":
         return "" if value in Pool.Risk.values else "The risk class is low, medium or high."
+    if name == "when_silent":
+        return "" if value in Pool.WhenSilent.values else "When a lead is silent: tell or close."
     if name == "fee_percentage":
         good = isinstance(value, Decimal) and value.is_finite() and LEAST_FEE <= value <= MOST_FEE
         return "" if good else f"The fee is {LEAST_FEE} to {MOST_FEE} percent of profit."

@@ -326,11 +326,13 @@ def _insert(user_id: UUID, pool_id: UUID, account_id: UUID, terms: FixedAmount) 
 def _move(subscription_id: int, user_id: UUID, to: str, allowed: set[str], actor: str) -> SubscriptionRef:
     with transaction.atomic():
         row = _locked(subscription_id, user_id)
-        if row.status != to:
-            if row.status not in allowed:
+        if row.status != to or row.stopped_by:  # what a limit had paused and its owner pauses is the owner's pause
+            if row.status != to and row.status not in allowed:
                 raise SubscriptionMoveRefused(f"The subscription is {row.status}.")
-            row.status, row.reason = to, ""
-            row.save(update_fields=["status", "reason"])
+            if row.stopped_by == "equity_stop" and to == Status.ACTIVE:
+                row.peak = row.realised  # what trails the peak begins anew where its owner begins anew
+            row.status, row.reason, row.stopped_by, row.stopped_at = to, "", "", None
+            row.save(update_fields=["status", "reason", "stopped_by", "stopped_at", "peak"])
             audit.record(f"pools.subscription.{to}", actor=actor, subject=f"subscription:{row.pk}")
             if to == Status.CLOSING:
                 announce(SubscriptionStopping(subscription_id=row.pk, pool_id=row.pool_id, user_id=user_id))

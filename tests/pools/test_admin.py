@@ -79,6 +79,7 @@ def test_staff_make_a_pool_with_its_traders_and_activate_it(desk, alpha, cast, a
         {
             "name": "Kestrel", "kind": "partner", "owner": "", "description": "", "risk_class": "low", "slots": "8",
             "leverage": "2", "max_slippage_bps": "40", "signal_ttl_s": "20", "fee_percentage": "15",
+            "when_silent": "close",
             "places-TOTAL_FORMS": "1", "places-INITIAL_FORMS": "0", "places-0-trader": str(trader.pk),
             "places-0-weight": "0.5",
         },
@@ -87,6 +88,7 @@ def test_staff_make_a_pool_with_its_traders_and_activate_it(desk, alpha, cast, a
     assert answer.status_code == 302, answer.text
     pool = pools.pools_of()[0]
     assert (pool.name, pool.slots, pool.fee_percentage, pool.status) == ("Kestrel", 8, Decimal(15), "draft")
+    assert Pool.objects.get().when_silent == "close"
     assert [(one.name, one.weight) for one in pool.traders] == [("Ada", Decimal("0.5000"))]
     assert "Kestrel is active." in act(desk, "/admin/pools/pool/", "activate", pool.id)
     assert [one.actor for one in Entry.objects.filter(action="pools.pool.active")] == ["staff:stella@example.com"]
@@ -100,7 +102,7 @@ def test_staff_change_a_pool_and_take_a_trader_out(desk, cast, pool_of):
         f"/admin/pools/pool/{pool.id}/change/",
         {
             "name": "Merlin", "description": "", "risk_class": "high", "slots": "10", "leverage": "1",
-            "max_slippage_bps": "50", "signal_ttl_s": "30", "fee_percentage": "10",
+            "max_slippage_bps": "50", "signal_ttl_s": "30", "fee_percentage": "10", "when_silent": "tell",
             "places-TOTAL_FORMS": "1", "places-INITIAL_FORMS": "1", "places-0-id": str(place.pk),
             "places-0-pool": str(pool.id), "places-0-trader": str(place.trader_id), "places-0-weight": "1",
             "places-0-DELETE": "on",

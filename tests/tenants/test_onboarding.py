@@ -154,6 +154,17 @@ def test_office_and_template_are_there(zero):
         assert Tenant.objects.get(kind="template").schema_name == settings.TEMPLATE_SCHEMA
 
 
+def test_who_is_opened_while_the_platform_is_halted_is_halted_from_birth(zero):
+    connection.set_schema_to_public()
+    services.halt_platform(actor="stella", close=True)
+
+    open_gamma()
+
+    assert Tenant.objects.get(schema_name="t_gamma").platform_halt == "close"
+    services.release_platform(actor="stella")
+    assert not Tenant.objects.exclude(platform_halt="").exists()
+
+
 def test_the_command_opens_and_says_why_it_does_not(zero):
     connection.set_schema_to_public()
     said = io.StringIO()

@@ -23,6 +23,7 @@ from obscura.core.features import entitlements
 from obscura.core.nudge import send as nudges
 from pools import followers
 from proofs.domain.receipts import Leaves
+from tenants import directory
 from tenants.models import Tenant
 from trading import copies
 from trading.conductor import carry, draws
@@ -234,6 +235,7 @@ def _decide(
             max_slippage_bps=terms.max_slippage_bps,
             signal_ttl=terms.signal_ttl,
             max_copy_usd=entitlements(tenant.entitlements).max_copy_usd,
+            halted=terms.halted or directory.halted(schema),
         ),
         followers=members,
         held=held,

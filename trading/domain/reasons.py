@@ -76,7 +76,7 @@ WORDS: Mapping[str, str] = {
     Reason.BELOW_MIN_QTY: "Below the venue's smallest quantity",
     Reason.BELOW_MIN_NOTIONAL: "Below the venue's minimum",
     Reason.NOTHING_TO_CLOSE: "Nothing of it is open in your copy",
-    Reason.CLOSED_BY_OWNER: "You closed this yourself; it is copied again from the lead's next entry on",
+    Reason.CLOSED_BY_OWNER: "Closed here before the lead closed it; it is copied again from the lead's next entry on",
     Reason.HALTED: "Copying was stopped by the kill switch",
     Reason.STYLE_UNREADABLE: "Your settings could not be read; save them again",
     Reason.PAIR_NOT_CHOSEN: "You chose not to copy this pair",

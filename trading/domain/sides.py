@@ -12,6 +12,7 @@ from pools.types import PLAIN_STYLE, Style
 from trading.domain import sizing
 from trading.domain.brackets import fitted
 from trading.domain.closing import EXACT
+from trading.domain.limits import reached
 from trading.domain.market import MarketFacts, Rules
 from trading.domain.people import Follower, Held, Lead, Terms
 from trading.domain.reasons import Reason, Refusal
@@ -141,16 +142,8 @@ class Side:
         if open_result is None:
             return ZERO, ZERO, (Reason.RESULT_UNKNOWN, {})
         result = follower.realised + open_result
-        if -result >= follower.max_loss:
-            return ZERO, ZERO, (Reason.LOSS_LIMIT, {"limit": plain(follower.max_loss)})
-        if follower.profit_target is not None and result >= follower.profit_target:
-            return ZERO, ZERO, (Reason.PROFIT_TARGET, {"limit": plain(follower.profit_target)})
-        if follower.daily_loss_limit is not None:
-            # An open loss counts as today's: when it began is not known, and not knowing counts against an open.
-            lost = -((follower.day_realised if follower.day == today else ZERO) + min(open_result, ZERO))
-            if lost >= follower.daily_loss_limit:
-                return ZERO, ZERO, (Reason.DAILY_LOSS, {"limit": plain(follower.daily_loss_limit)})
-        if not self.plain and (refused := _equity_stop(follower, self.style, result)) is not None:
+        refused = reached(follower, self.style, open_result, today)
+        if refused is not None:
             return ZERO, ZERO, refused
         room = follower.total_investment - follower.exposure - follower.reserved
         if self.style.reserve:
@@ -230,14 +223,6 @@ def _exits(style: Style, lead: Lead) -> Exits | None:
     if stop is None and take is None and style.trailing_pct is None:
         return None
     return Exits(stop, take, style.trailing_pct)
-
-
-def _equity_stop(follower: Follower, style: Style, result: Decimal) -> Refusal | None:
-    if style.equity_stop_pct is None:
-        return None
-    limit = follower.total_investment * style.equity_stop_pct / 100
-    highest = max(follower.peak, ZERO) if style.equity_stop_trailing else ZERO
-    return (Reason.EQUITY_STOP, {"limit": plain(limit)}) if highest - result >= limit else None
 
 
 def _scale(lead: Lead, style: Style, slot: Decimal, price: Decimal, facts: MarketFacts) -> Scale:

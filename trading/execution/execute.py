@@ -13,6 +13,7 @@ from obscura.core import clock
 from obscura.core.money import ZERO
 from pools import followers
 from proofs.domain.receipts import Leaves
+from tenants import directory
 from trading.domain import waiting
 from trading.domain.closing import closing_owed, closing_quantity
 from trading.domain.order_state import Status
@@ -51,12 +52,12 @@ def execute(
         return 0
     spans = [(first, last)] if first <= last else [(first, HIGHEST), (0, last)]
     session = db.session()
-    late = lapsed(schema, signal)
+    why = unwanted(schema, signal)
     rows: list[Claimed] = []
     for span in spans:
         ids = [signal_id, *span]
-        if late:
-            _miss(schema, signal, ids)
+        if why is not None:
+            _miss(schema, signal, ids, why)
         found = session.execute(db.sql(store.CLAIM_RANGE, schema), [settings.COPY_LEASE_MS, *ids]).fetchall()
         rows += [Claimed(*row) for row in found]
         if signal.effect == "close":
@@ -71,15 +72,17 @@ def execute(
     return sent
 
 
-def lapsed(schema: str, signal: SignalRow) -> bool:
-    """Whether an open is too old to be placed any more. Closes never are."""
+def unwanted(schema: str, signal: SignalRow) -> Reason | None:
+    """Why an open must not be placed any more: too old by now, or a kill switch. A close always may."""
     if signal.effect != "open":
-        return False
+        return None
     terms = followers.terms(db.session().cursor(), schema=schema, pool_id=signal.pool_id)  # type: ignore[arg-type]
-    return terms is None or clock.now() - signal.lead_at > terms.signal_ttl  # type: ignore[operator]
+    if terms is None or clock.now() - signal.lead_at > terms.signal_ttl:  # type: ignore[operator]
+        return Reason.STALE_SIGNAL
+    return Reason.HALTED if terms.halted or directory.halted(schema) else None
 
 
-def _miss(schema: str, signal: SignalRow, ids: list[int]) -> None:
+def _miss(schema: str, signal: SignalRow, ids: list[int], why: Reason) -> None:
     found = (
         db.session()
         .execute(
@@ -94,7 +97,7 @@ def _miss(schema: str, signal: SignalRow, ids: list[int]) -> None:
     )
     for start in range(0, len(found), STATED):
         # By attempt: whoever claimed one of them meanwhile has begun the next, and is not contradicted.
-        told = [Told(row[0], row[1], _missed(row[2])) for row in found[start : start + STATED]]
+        told = [Told(row[0], row[1], _missed(row[2], why)) for row in found[start : start + STATED]]
         results.write(schema=schema, signal=signal, told=told)
 
 
@@ -113,9 +116,9 @@ def _overtake(schema: str, ids: list[int]) -> None:
         results.write(schema=schema, signal=other, told=told)
 
 
-def _missed(code: str) -> Report:
-    """With what it had waited for, where that is known."""
-    code, words = waiting.missed(code)
+def _missed(code: str, why: Reason) -> Report:
+    """With what it had waited for, where that is known and is the reason."""
+    code, words = waiting.missed(code) if why is Reason.STALE_SIGNAL else (why.value, in_words(why))
     return Report(Status.MISSED, "", ZERO, None, ZERO, code, words, None, ())
 
 

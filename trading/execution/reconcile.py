@@ -23,9 +23,10 @@ from pools import followers
 from pools import services as pools
 from tenants import scope
 from trading.domain.order_state import Status
+from trading.domain.reasons import Reason
 from trading.execution import db, gate, limits, results, store, trades
 from trading.execution.accounts import checks
-from trading.execution.execute import execute, load_signal
+from trading.execution.execute import execute, load_signal, unwanted
 from trading.execution.lane import lane
 from trading.execution.limits import Place
 from trading.execution.results import Told
@@ -239,8 +240,10 @@ def _act_on_unknown(
         session.execute(db.sql(store.ASKED_ONCE, schema), [first_time])
     if not certain:
         return 0, 0
-    if not _fresh(schema, signal):
-        words = "The exchange never received it, and the trade is too old by now"
+    why = unwanted(schema, signal)
+    if why is not None:
+        late = "the trade is too old by now" if why is Reason.STALE_SIGNAL else "copying was stopped meanwhile"
+        words = f"The exchange never received it, and {late}"
         report = Report(Status.MISSED, "", ZERO, None, ZERO, "missed", words, None, ())
         results.write(schema=schema, signal=signal, told=[Told(item.order.id, None, report) for item in certain])
         return 0, len(certain)
@@ -255,10 +258,3 @@ def _act_on_unknown(
         _logger.info("reconcile.again", schema=schema, signal=signal.id, orders=len(claimed))
         fly(place(schema=schema, signal=signal, rows=claimed, again=True))
     return len(claimed), 0
-
-
-def _fresh(schema: str, signal: SignalRow) -> bool:
-    if signal.effect == "close":
-        return True
-    terms = followers.terms(db.session().cursor(), schema=schema, pool_id=signal.pool_id)  # type: ignore[arg-type]
-    return terms is not None and clock.now() - signal.lead_at <= terms.signal_ttl  # type: ignore[operator]

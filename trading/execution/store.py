@@ -120,6 +120,9 @@ COUNT_OPENING = """insert into {s}.trading_holding as h (subscription_id, trader
    closed_by_owner = false,
    opened_at = case when h.qty = 0 and h.opening = 0 then excluded.opened_at else h.opened_at end,
    leverage = case when h.qty = 0 and h.opening = 0 then excluded.leverage else h.leverage end,
+   stop_loss_pct = case when h.qty = 0 and h.opening = 0 then null else h.stop_loss_pct end,
+   take_profit_pct = case when h.qty = 0 and h.opening = 0 then null else h.take_profit_pct end,
+   trailing_pct = case when h.qty = 0 and h.opening = 0 then null else h.trailing_pct end,
    updated_at = clock_timestamp()"""
 
 COUNT_CLOSING = """update {s}.trading_holding set closing = closing + 1, updated_at = clock_timestamp()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -148,6 +148,13 @@ def marks(*, environment: str, exchange: str, market: str) -> Mapping[str, Decim
     """The middle price of every symbol that has one: what is open is valued at it."""
     rows = redis_clients.sync().hgetall(price_key(environment, exchange, market))
     return {symbol.decode(): found.middle for symbol, body in rows.items() if (found := _quote(body)) is not None}
+
+
+def quotes(*, environment: str, exchange: str, market: str, symbols: Iterable[str]) -> Mapping[str, Quote | None]:
+    """The last known price of each of these symbols, however old; None where none was ever seen."""
+    wanted = list(symbols)
+    rows = redis_clients.sync().hmget(price_key(environment, exchange, market), wanted)
+    return {symbol: _quote(body) for symbol, body in zip(wanted, rows, strict=True)}
 
 
 def forget() -> None:

@@ -3,6 +3,7 @@
 from trading.models.account import PositionMode, SymbolSetting
 from trading.models.drift import AccountCheck, Adjustment, Drift
 from trading.models.holding import Holding
+from trading.models.notice import Notice
 from trading.models.order import Denial, Fill, Order
 from trading.models.source import AccountPosition, DrawChain, LeadFill, LeadPosition, PoolLane, Signal, Watermark
 
@@ -17,6 +18,7 @@ __all__ = [
     "Holding",
     "LeadFill",
     "LeadPosition",
+    "Notice",
     "Order",
     "PoolLane",
     "PositionMode",

@@ -24,6 +24,7 @@ class StreamState:
 
     :param state: ``connecting``, ``backfilling``, ``live`` or ``waiting`` (before the next try)
     :param problem: the last reason it was lost
+    :param heard: when it was last live (epoch seconds); 0 where it never was
     """
 
     schema: str
@@ -40,13 +41,19 @@ class StreamState:
     last_poll: float = 0.0
     write_ms: float = 0.0
     problem: str = ""
+    heard: float = 0.0
 
     def turn(self, state: str, problem: str | None = None) -> None:
         """It is now in another state."""
+        self._hear()
         if state != self.state:
             self.state, self.since = state, time.time()
         if problem is not None:
             self.problem = problem
+
+    def _hear(self) -> None:
+        if self.state == "live":
+            self.heard = time.time()
 
     @property
     def field(self) -> str:
@@ -54,6 +61,7 @@ class StreamState:
         return f"{self.schema}:{self.account}:{self.market}"
 
     def as_dict(self) -> dict[str, Any]:
+        self._hear()
         return {name: getattr(self, name) for name in self.__slots__} | {"at": time.time(), "pid": os.getpid()}
 
 
@@ -74,3 +82,10 @@ def streams() -> list[dict[str, Any]]:
     rows = [orjson.loads(body) for body in redis_clients.sync().hvals(KEY)]
     limit = time.time() - SILENT_AFTER_S
     return sorted((row for row in rows if row["at"] >= limit), key=lambda row: (row["schema"], row["account"]))
+
+
+def heard() -> dict[tuple[str, str, str], float]:
+    """By schema, account and market, when each stream was last known to be live, whoever reported it and however long
+    ago: that of a sentinel which is gone was live until its last word."""
+    rows = [orjson.loads(body) for body in redis_clients.sync().hvals(KEY)]
+    return {(row["schema"], row["account"], row["market"]): float(row.get("heard", 0.0)) for row in rows}

@@ -56,9 +56,9 @@ class SignalStatus:
 def signal_status(*, pool_id: UUID, signal_id: int) -> SignalStatus:
     """How a signal's copies stand; a denial counts as failed, with its reason. Both legs of a flip are counted.
 
-    :raises SignalUnknown: this pool has no such signal
+    :raises SignalUnknown: this pool has no such signal, or it is for one follower alone
     """
-    first = Signal.objects.filter(pool_id=pool_id, pk=signal_id).first()
+    first = Signal.objects.filter(pool_id=pool_id, pk=signal_id, only_for=None).first()
     if first is None:
         raise SignalUnknown
     legs = list(Signal.objects.filter(pool_id=pool_id, external_id=first.external_id).order_by("leg"))

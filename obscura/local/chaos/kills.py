@@ -52,7 +52,7 @@ class Killer:
             "valkey killed and emptied": self._lose_valkey,
             "urgent worker killed": lambda: self._kill("urgent"),
             "jobs killed": lambda: self._kill("jobs"),
-            "beat killed": lambda: self._kill("beat"),
+            "beat and guard killed": lambda: f"{self._kill('beat')} and {self._kill('guard')}",
             "market killed": lambda: self._kill("market"),
             "web killed": lambda: self._kill("web"),
         }

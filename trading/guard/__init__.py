@@ -1,0 +1,1 @@
+"""What ends open copies by itself: limits, exits, leads that cannot be heard, kill switches."""
