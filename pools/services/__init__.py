@@ -10,6 +10,7 @@ from pools.services.curated import (
     unpublished,
     withdraw_curated,
 )
+from pools.services.money import MoneyInUse, add_money, withdraw_money
 from pools.services.own import (
     LeadUnfit,
     PoolsFull,
@@ -37,6 +38,7 @@ from pools.services.pools import (
 from pools.services.subscriptions import (
     AccountUnfit,
     AlreadyFollowing,
+    OrdersUnderWay,
     PlanLimit,
     PoolNotOpen,
     SubscriptionMoveRefused,
@@ -46,6 +48,7 @@ from pools.services.subscriptions import (
     check_terms,
     end_idle,
     end_subscription,
+    leave_subscription,
     pause_account,
     pause_all_unfit,
     pause_subscription,
@@ -53,6 +56,7 @@ from pools.services.subscriptions import (
     stop_subscription,
     subscribe,
     subscription,
+    subscription_in,
     subscriptions_of,
 )
 from pools.services.traders import (
@@ -87,7 +91,9 @@ __all__ = [
     "LeadChoice",
     "LeadChoices",
     "LeadUnfit",
+    "MoneyInUse",
     "NoTenantZero",
+    "OrdersUnderWay",
     "PlanLimit",
     "PoolInvalid",
     "PoolIsRemote",
@@ -110,6 +116,7 @@ __all__ = [
     "TraderRef",
     "WatchedLead",
     "activate_pool",
+    "add_money",
     "add_trader",
     "change_pool",
     "change_terms",
@@ -122,6 +129,7 @@ __all__ = [
     "end_subscription",
     "lead_choices",
     "leads_of",
+    "leave_subscription",
     "open_own_pool",
     "pause_account",
     "pause_all_unfit",
@@ -138,10 +146,12 @@ __all__ = [
     "stop_subscription",
     "subscribe",
     "subscription",
+    "subscription_in",
     "subscriptions_of",
     "sync_curated",
     "traders_of",
     "unpublished",
     "watched_accounts",
     "withdraw_curated",
+    "withdraw_money",
 ]
