@@ -21,6 +21,7 @@ from pools.domain.style import (
     NotAStyle,
     Pair,
     Style,
+    dump,
     parsed,
     style_of,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "TermsFault",
     "TraderRef",
     "WatchedLead",
+    "dump",
     "in_short",
     "parsed",
     "style_of",

@@ -26,13 +26,12 @@ SIZING_WORDS = {
 """What each way of sizing means, without its figure."""
 
 STOPPED_WORDS = {
-    "loss_limit": "What you were ready to lose is used up.",
-    "daily_loss": "The daily loss limit was reached.",
-    "profit_target": "The profit target was reached.",
-    "equity_stop": "The equity stop was reached.",
-    "liquidation": "The exchange closed a position of it.",
-    "drift": "The account does not hold what was copied.",
-    "halted": "Copying was stopped by the kill switch.",
+    "loss_limit": "What you were ready to lose is used up",
+    "daily_loss": "Your daily loss limit was reached",
+    "profit_target": "Your profit target was reached",
+    "equity_stop": "Your equity stop was reached",
+    "halt": "You stopped everything",
+    "halt_close": "You stopped everything and closed it",
 }
 """Which limit paused a subscription, for its owner."""
 

@@ -3,6 +3,7 @@
 from pools.services.curated import (
     NoTenantZero,
     PoolUnfit,
+    home_of,
     place_curated,
     publish_curated,
     relay_targets,
@@ -127,6 +128,7 @@ __all__ = [
     "create_trader",
     "end_idle",
     "end_subscription",
+    "home_of",
     "lead_choices",
     "leads_of",
     "leave_subscription",

@@ -27,5 +27,6 @@ def keep(cursor: Any, *, schema: str, signal: SignalRow, decision: Decision) -> 
     if signal.effect == "open":
         cursor.execute(db.sql(store.CARRY_OPEN, schema), [*place, *columns])
     else:
-        whole = Decimal(str(signal.fraction)) >= 1
+        # What one follower alone closes says nothing of the lead: the mark stays until the lead itself is out.
+        whole = signal.only_for is None and Decimal(str(signal.fraction)) >= 1
         cursor.execute(db.sql(store.CARRY_CLOSE, schema), [whole, *columns, *place])
