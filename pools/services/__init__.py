@@ -57,7 +57,7 @@ from pools.services.subscriptions import (
     stop_subscription,
     subscribe,
     subscription,
-    subscription_in,
+    subscription_named,
     subscriptions_of,
 )
 from pools.services.traders import (
@@ -148,7 +148,7 @@ __all__ = [
     "stop_subscription",
     "subscribe",
     "subscription",
-    "subscription_in",
+    "subscription_named",
     "subscriptions_of",
     "sync_curated",
     "traders_of",

@@ -268,15 +268,22 @@ def subscription(*, subscription_id: int, user_id: UUID) -> SubscriptionRef:
     return ref(_of(subscription_id, user_id))
 
 
-def subscription_in(*, pool_id: UUID, subscription_id: int) -> SubscriptionRef:
-    """One subscription of a pool, whoever's it is: for those who run the pool.
+def subscription_named(*, pool_id: UUID, name: str, paper_only: bool = False) -> SubscriptionRef:
+    """The subscription ``sub_12`` to a pool that is not a user's own, whoever follows: for those who run the pool.
 
-    :raises SubscriptionUnknown: this pool has none of this id
+    :param paper_only: refuse one on an account that is not a paper one (a test key asks for a change)
+    :raises SubscriptionUnknown: this pool has none of this name
+    :raises AccountUnfit: code ``test_key_paper_only``
     """
-    rows = Subscription.objects.filter(pk=subscription_id, pool_id=pool_id)
+    head, _, digits = name.partition("_")
+    if head != "sub" or not (digits.isascii() and digits.isdecimal()) or int(digits) >= 2**63:
+        raise SubscriptionUnknown
+    rows = Subscription.objects.filter(pk=int(digits), pool_id=pool_id).exclude(pool__kind=Pool.Kind.CUSTOM)
     row = rows.select_related("pool", "account").first()
     if row is None:
         raise SubscriptionUnknown
+    if paper_only and row.account.environment != "paper":
+        raise _paper_alone()
     return ref(row)
 
 
@@ -381,9 +388,7 @@ def _account_fits(pool: PoolRef, account: AccountRef, paper_only: bool) -> None:
         names = ", ".join(sorted(EXCHANGES))
         raise AccountUnfit(f"Copies are placed at {names} alone.", code="exchange_not_offered")
     if paper_only and account.environment != "paper":
-        raise AccountUnfit(
-            "A test key trades on paper accounts alone.", code="test_key_paper_only", remedy="Use a live key."
-        )
+        raise _paper_alone()
     # Paper money may follow anybody; real money follows nobody who risks none.
     if account.environment == "live" and any(one.environment == "paper" for one in pool.traders):
         raise AccountUnfit(
@@ -391,6 +396,12 @@ def _account_fits(pool: PoolRef, account: AccountRef, paper_only: bool) -> None:
             code="environment_mismatch",
             remedy="Copy this pool with a paper account.",
         )
+
+
+def _paper_alone() -> AccountUnfit:
+    return AccountUnfit(
+        "A test key trades on paper accounts alone.", code="test_key_paper_only", remedy="Use a live key."
+    )
 
 
 def _plan_allows() -> None:
