@@ -25,7 +25,7 @@ from pools.domain.style import (
     parsed,
     style_of,
 )
-from pools.domain.style_faults import Rung
+from pools.domain.style_faults import Rung, ladder
 from pools.domain.style_words import GAPS, SIZING_WORDS, STOPPED_WORDS, PairWords, StyleSummary, in_short
 from pools.domain.terms import FixedAmount, Summary, TermsFault
 
@@ -63,6 +63,7 @@ __all__ = [
     "WatchedLead",
     "dump",
     "in_short",
+    "ladder",
     "parsed",
     "style_of",
 ]

@@ -12,7 +12,7 @@ from pools.domain.terms import CENT, FixedAmount, Summary, money, per_copy, summ
 
 GAPS = (
     "A gap in the price, a liquidation by the exchange, and fees can take more than any budget or stop set here: "
-    "a stop is an order, and an order needs somebody who buys."
+    "a stop is an order, and an order needs somebody on the other side."
 )
 
 SIZING_WORDS = {
@@ -107,7 +107,8 @@ def in_short(advanced: Advanced) -> str:
     if advanced.martingale is not None:
         said.append(f"martingale {_plain(advanced.martingale.multiplier)}x, {advanced.martingale.levels} levels")
     if advanced.pairs:
-        said.append(f"{len(advanced.pairs)} pair{'s' if len(advanced.pairs) > 1 else ''} of their own terms")
+        many = len(advanced.pairs)
+        said.append(f"{many} pairs on terms of their own" if many > 1 else "1 pair on terms of its own")
     return "; ".join(said) or "Limits of your own"
 
 

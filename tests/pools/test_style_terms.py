@@ -155,7 +155,7 @@ def test_what_a_pair_does_differently_is_said(check):
 def test_a_style_fits_in_a_line():
     assert in_short(PLAIN) == ""
     assert in_short(LADDER) == "Each copy uses $20 of your money; martingale 2x, 2 levels"
-    assert in_short(CAREFUL) == "stop loss at 5%; ends at 15% lost; 1 pair of their own terms"
+    assert in_short(CAREFUL) == "stop loss at 5%; ends at 15% lost; 1 pair on terms of its own"
     assert in_short(Advanced(max_positions=2)) == "Limits of your own"
 
 
