@@ -26,7 +26,7 @@ from trading.domain.order_state import IN_FLIGHT
 from trading.leads import LeadHeld, held_by_leads
 from trading.models import Holding, Order
 from trading.rehearsal import Rehearsal, Rehearsed, beginner, standing
-from trading.signals.asked import Place, alone, close_held, open_held, place_of, under_way
+from trading.signals.asked import Place, alone, close_held, hold_lane, open_held, place_of, under_way
 from trading.signals.own import close_copies
 
 NOW, FOLLOW, LEAVE = "now", "follow", "leave"
@@ -165,10 +165,11 @@ def resync(
             if line.step == Step.OPEN and line.possible and (not line.asks or line.key in reopen)
         ]
         again = [mine[line.key].pk for line in opens if line.asks]
-        Holding.objects.filter(pk__in=again).update(closed_by_owner=False)
         wanted = [leads[line.key] for line in opens]
         token = uuid4().hex[:12]
         opened = open_held(pool_id=one.pool_id, subscription_id=one.id, leads=wanted, token=token)
+        # Behind the lane, which the opens have locked: a planner takes holdings behind it too.
+        Holding.objects.filter(pk__in=again).update(closed_by_owner=False)
         if closed or opened:
             said = {"opens": opened, "closes": len(closed), "reopened": len(again)}
             audit.record("trading.copies.resynced", actor=actor, subject=f"subscription:{one.id}", **said)
@@ -189,10 +190,15 @@ def unfollow(*, subscription_id: int, user_id: UUID, close: str, actor: str) -> 
     with transaction.atomic():
         if close == LEAVE:
             return _leave(subscription_id, user_id, actor)
-        # The lane first, the subscription's row behind it: a planner takes them in this order too.
+        if close == NOW:
+            # The lane, then the subscription's row, then holdings: planners and writers of results take them so too.
+            one = pools.subscription(subscription_id=subscription_id, user_id=user_id)
+            alone(one.id)
+            hold_lane(one.pool_id)
+        stopped = pools.stop_subscription(subscription_id=subscription_id, user_id=user_id, actor=actor)
         if close == NOW:
             close_copies(subscription_id=subscription_id, user_id=user_id, actor=actor)
-        return pools.stop_subscription(subscription_id=subscription_id, user_id=user_id, actor=actor)
+        return stopped
 
 
 def _leave(subscription_id: int, user_id: UUID, actor: str) -> SubscriptionRef:

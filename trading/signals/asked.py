@@ -12,7 +12,7 @@ from tenants.scope import current
 from trading.domain import priorities
 from trading.domain.intents import BUY, ONE, SELL, ZERO, Intent
 from trading.leads import LeadHeld
-from trading.models import Holding, Order, Signal
+from trading.models import Holding, Order, PoolLane, Signal
 from trading.signals.record import OWNER, Source, record
 
 Place = tuple[UUID, str, str, str]
@@ -91,6 +91,11 @@ def alone(subscription_id: int) -> None:
     with connection.cursor() as cursor:
         name = f"own:{current()}:{subscription_id}"
         cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
+def hold_lane(pool_id: UUID) -> None:
+    """Lock the pool's lane until the transaction ends. A pool without one has never had a signal, and no planner."""
+    PoolLane.objects.select_for_update().filter(pk=pool_id).first()
 
 
 def under_way(subscription_id: int, *, effect: str) -> set[Place]:

@@ -118,7 +118,7 @@ def test_limits_are_counted_down_over_a_preview(stand, ada):
     one_pair = preview(stand, ben, Advanced(max_positions=1))
     little = preview(stand, ben, Advanced(max_exposure_usd=Decimal(110)))
 
-    assert [line.reason for line in one_pair] == ["", "As many pairs are open as you allow"]
+    assert [line.reason for line in one_pair] == ["", "As many pairs are open as you allow: 1"]
     assert little[1].cost < Decimal("10.505")
     assert little[0].cost + little[1].cost <= 110
 
