@@ -22,22 +22,27 @@ from pools.domain.style import (
     NotAStyle,
     Pair,
     Style,
+    dump,
     parsed,
     style_of,
 )
-from pools.domain.style_faults import Rung
+from pools.domain.style_faults import Rung, ladder
+from pools.domain.style_words import GAPS, SIZING_WORDS, STOPPED_WORDS, PairWords, StyleSummary, in_short
 from pools.domain.terms import FixedAmount, Summary, TermsFault
 
 __all__ = [
     "CLOSED_DOOR",
     "PoolRecord",
     "FIXED",
+    "GAPS",
     "PLAIN",
     "PLAIN_STYLE",
     "RATIO",
     "RISK",
+    "SIZING_WORDS",
     "SLOTS",
     "SMART",
+    "STOPPED_WORDS",
     "VOLATILITY",
     "Advanced",
     "FixedAmount",
@@ -47,16 +52,21 @@ __all__ = [
     "Martingale",
     "NotAStyle",
     "Pair",
+    "PairWords",
     "PoolRef",
     "PoolTerms",
     "Rung",
     "ShownTrader",
     "Style",
+    "StyleSummary",
     "SubscriptionRef",
     "Summary",
     "TermsFault",
     "TraderRef",
     "WatchedLead",
+    "dump",
+    "in_short",
+    "ladder",
     "parsed",
     "style_of",
 ]
@@ -195,6 +205,10 @@ class SubscriptionRef:
 
     :param status: ``active``, ``paused``, ``closing`` (closes only) or ``ended``
     :param reason: why it is not active, empty when it is or when its owner paused it
+    :param mode: ``fixed_amount`` or ``advanced``: amounts alone, or with a style that is not the plain way
+    :param stopped_by: which limit paused it, empty where none did
+    :param peak: the highest result so far, open copies included
+    :param loss_streak: copies lost one after another
     :param invested: cost of what is open
     :param reserved: held for orders on their way
     :param realised: result of everything closed, below zero for a loss
@@ -211,6 +225,11 @@ class SubscriptionRef:
     status: str
     reason: str
     terms: FixedAmount
+    mode: str
+    style: Advanced
+    stopped_by: str
+    peak: Decimal
+    loss_streak: int
     invested: Decimal
     reserved: Decimal
     realised: Decimal

@@ -2,7 +2,17 @@
 
 from trading.draws import Commitment, Drawn, Draws, Place, draws_of
 from trading.execution.outlook import Bucket, Outlook, outlook
-from trading.guard.closes import close_copies
+from trading.following import (
+    Position,
+    WayUnknown,
+    copy_open,
+    estimated,
+    follow,
+    resync,
+    resync_preview,
+    start_preview,
+    unfollow,
+)
 from trading.guard.notices import standing_words
 from trading.notices import AccountNotice, account_notices
 from trading.reads import (
@@ -15,6 +25,7 @@ from trading.reads import (
     copy_counts,
     open_holdings_of,
 )
+from trading.signals.closes import close_copies
 from trading.signals.intake import SignalReceipt, take_signal, take_signals
 from trading.signals.request import SignalRequest
 from trading.signals.status import SignalStatus, signal_status
@@ -35,6 +46,11 @@ __all__ = [
     "SignalRequest",
     "SignalStatus",
     "account_notices",
+    "Position",
+    "SignalReceipt",
+    "SignalRequest",
+    "SignalStatus",
+    "WayUnknown",
     "close_copies",
     "copies_of",
     "copies_page",
@@ -44,6 +60,15 @@ __all__ = [
     "outlook",
     "signal_status",
     "standing_words",
+    "copy_open",
+    "estimated",
+    "follow",
+    "open_holdings_of",
+    "resync",
+    "resync_preview",
+    "signal_status",
+    "start_preview",
     "take_signal",
     "take_signals",
+    "unfollow",
 ]

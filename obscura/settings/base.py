@@ -187,6 +187,7 @@ SPECTACULAR_SETTINGS = {
         "Priority": ["critical", "high", "normal", "low"],
         "SignalStatus": ["queued", "processing", "completed", "partial", "failed"],
         "ReceiptStatus": ["queued", "processing", "completed"],
+        "SubscriptionMode": ["fixed_amount", "advanced"],
     },
 }
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from obscura.core.money import ZERO
-from pools.types import PoolRecord, PoolRef, SubscriptionRef
-from trading.services import CopyCounts, OpenHolding
+from pools.types import STOPPED_WORDS, PoolRecord, PoolRef, SubscriptionRef, in_short
+from trading.services import CopyCounts, OpenHolding, Position
 
 VENUE = "Binance"
 QUOTES = ("USDT", "USDC", "FDUSD", "BTC", "ETH", "BNB", "EUR")
@@ -61,7 +61,8 @@ def subscription_card(
         "account": one.account_label,
         "environment": one.environment,
         "state": STATES[one.status],
-        "state_reason": one.reason or (STOPPING if stopping else ""),
+        "state_reason": _why(one) or (STOPPING if stopping else ""),
+        "style": in_short(one.style),
         "investment": one.terms.total_investment,
         "ready_to_lose": one.terms.max_loss,
         "in_use": one.invested + one.reserved,
@@ -81,11 +82,43 @@ def subscription_card(
 def holding_line(held: OpenHolding) -> dict[str, Any]:
     """Something open for templates/subscriptions/_card.html."""
     return {
-        "symbol": pair(held.symbol) + (" perp" if held.market == "usdm" else ""),
+        "symbol": _named(held.symbol, held.market),
         "short": held.qty < 0,
         "qty": abs(held.qty),
         "cost": abs(held.cost),
+        "key": f"{held.market}:{held.symbol}",
     }
+
+
+def position_line(line: Position) -> dict[str, Any]:
+    """A position of a preview for templates/subscriptions/_positions.html."""
+    return {
+        "key": line.key,
+        "symbol": _named(line.symbol, line.market),
+        "lead": line.lead,
+        "step": line.step,
+        "lead_short": line.lead_qty < 0,
+        "lead_qty": abs(line.lead_qty),
+        "short": line.qty < 0,
+        "qty": abs(line.qty),
+        "would": line.would,
+        "cost": line.cost,
+        "price": line.price,
+        "reason": line.reason,
+        "asks": line.asks,
+        "possible": line.possible,
+    }
+
+
+def _named(symbol: str, market: str) -> str:
+    return pair(symbol) + (" perp" if market == "usdm" else "")
+
+
+def _why(one: SubscriptionRef) -> str:
+    """Why it is paused: in its own words, else in those of the limit that did it."""
+    if one.reason or not one.stopped_by:
+        return one.reason
+    return f"{STOPPED_WORDS.get(one.stopped_by, 'A limit was reached')}."
 
 
 def copy_row(row: Mapping[str, Any], pool_names: Mapping[str, str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from obscura.web.numbers import percent_of, plain, rounded
 
 WIDTH, HEIGHT, PAD = 240, 52, 4
 RISK_TICKS, HIGH_RISK = 10, 7
+LADDER_HEIGHT = 60
 
 Point = tuple[Decimal, Decimal]
 
@@ -75,3 +76,33 @@ def share_bar(part: Decimal, whole: Decimal, *, label: str, tone: str) -> SafeSt
         '<rect class="bg" width="100" height="6"/><rect class="fill" width="{}" height="6"/></svg>',
         *(f" share-{tone}" if tone else "", label, filled, filled),
     )
+
+
+def ladder(amounts: Sequence[tuple[Decimal, Decimal]], *, limit: Decimal, label: str) -> SafeString:
+    """The steps of a martingale as columns: what each copy costs in ink, what all so far come to behind it.
+
+    :param amounts: of each step, the copy and the sum; a sum above `limit`, the dashed line, is drawn as a loss
+    """
+    top = max([limit, *(together for _, together in amounts)]) or Decimal(1)
+    columns = format_html_join(
+        "",
+        '<rect class="{}" x="{}" y="{}" width="16" height="{}"/>'
+        '<rect class="step" x="{}" y="{}" width="16" height="{}"/>',
+        (
+            ("sum over" if together > limit else "sum", 4 + 24 * number, *_column(together, top))
+            + (4 + 24 * number, *_column(amount, top))
+            for number, (amount, together) in enumerate(amounts)
+        ),
+    )
+    line = rounded(LADDER_HEIGHT - LADDER_HEIGHT * limit / top, 1)
+    width = 24 * len(amounts)
+    return format_html(
+        '<svg class="ladder" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}'
+        '<line x1="0" x2="{}" y1="{}" y2="{}" vector-effect="non-scaling-stroke"/></svg>',
+        *(width, LADDER_HEIGHT, label, columns, width, line, line),
+    )
+
+
+def _column(value: Decimal, top: Decimal) -> tuple[Decimal, Decimal]:
+    height = rounded(LADDER_HEIGHT * value / top, 1)
+    return LADDER_HEIGHT - height, height

@@ -16,14 +16,15 @@ from citadel import services as citadel
 from citadel.types import AccountRef
 from obscura.core.errors import NotFound, Problem
 from obscura.web import cards
-from obscura.web.forms import TermsForm, initial_of
+from obscura.web.copy_form import FIRST_INVESTMENT, OPEN_TOO, CopyForm
+from obscura.web.copy_summary import summary
 from obscura.web.pages import actor, page, tell, wants_part
+from obscura.web.style_form import with_rows
 from obscura.web.templatetags.figures import tone, usd, usd_signed
 from pools import services as pools
-from pools.types import PoolRef, SubscriptionRef
+from pools.types import GAPS, PoolRef, SubscriptionRef
 from trading import services as trading
 
-FIRST_INVESTMENT, FIRST_LOSS = Decimal(1_000), Decimal(200)
 CLOSES_GO_ON = "Nothing new is opened; what is open still closes with the lead."
 ACTIONS: dict[str, tuple[Callable[..., SubscriptionRef], str]] = {
     "pause": (pools.pause_subscription, f"{{}} is paused. {CLOSES_GO_ON}"),
@@ -48,32 +49,42 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 @page
 def subscribe(request: HttpRequest, pool_id: UUID) -> HttpResponse:
-    """``/pools/<id>/copy/``: a new subscription, or with ``?change=<id>`` other amounts for one that is there."""
+    """``/pools/<id>/copy/``: a new subscription, or with ``?change=<id>`` other terms for one that is there.
+
+    A POST with ``do`` adds or removes a row and saves nothing.
+    """
     user_id: UUID = request.user.pk  # type: ignore[assignment]
     pool = pools.pool_of(pool_id=pool_id, user_id=user_id)
     changed = _changed(request, pool_id)
     leading = {one.account_id for one in pools.traders_of(user_id=user_id)}
     accounts = _usable(user_id, pool, changed, leading)
     asked = request.GET if wants_part(request) else request.POST if request.method == "POST" else None
-    initial = initial_of(changed) if changed else {"investment": FIRST_INVESTMENT, "ready_to_lose": FIRST_LOSS}
-    form = TermsForm(asked, accounts=accounts, initial=initial)
+    data = None if asked is None else {name: asked[name] for name in asked}
+    edit = "" if data is None else data.pop("do", "")
+    if data is not None and edit:
+        number = edit.removeprefix("remove-")
+        data = with_rows(data, add=edit == "add", remove=int(number) if number.isdecimal() else None)
+    form = CopyForm(data, accounts=accounts, changed=changed)
     if wants_part(request) and request.method == "GET":
-        return render(request, "subscriptions/_summary.html", _summary(form, pool, user_id))
-    if request.method == "POST" and form.is_valid():
+        return render(request, "subscriptions/_part.html", summary(form, pool, user_id, begins=changed is None))
+    if request.method == "POST" and not edit and form.is_valid():
         done = _save(request, form, pool, changed)
         if done is not None:
             return done
     context = {
         "pool": cards.pool_card(pool),
-        "form": form,
-        "slider_max": form["investment"].value() or FIRST_INVESTMENT,
+        "form": form.terms_form,
+        "copy": form,
+        "slider_max": form.terms_form["investment"].value() or FIRST_INVESTMENT,
         "editing": changed is not None,
         "account_missing": not accounts,
         "account_leads": bool(leading - {None}),
+        "gaps": GAPS,
         "nav": "pools",
-        **_summary(form, pool, user_id),
+        **summary(form, pool, user_id, begins=changed is None),
     }
-    return render(request, "subscriptions/form.html", context, status=422 if form.errors else 200)
+    status = 422 if request.method == "POST" and not edit and form.failed else 200
+    return render(request, "subscriptions/form.html", context, status=status)
 
 
 @require_POST
@@ -138,57 +149,34 @@ def _usable(
     ]
 
 
-def _save(request: HttpRequest, form: TermsForm, pool: PoolRef, changed: SubscriptionRef | None) -> HttpResponse | None:
+def _save(request: HttpRequest, form: CopyForm, pool: PoolRef, changed: SubscriptionRef | None) -> HttpResponse | None:
     user_id: UUID = request.user.pk  # type: ignore[assignment]
-    terms = form.terms()
-    if terms is None:
+    terms, style = form.terms(), form.style()
+    if terms is None or style is None:
         return None
     try:
         if changed is not None:
-            pools.change_terms(subscription_id=changed.id, user_id=user_id, terms=terms, actor=actor(request))
-            messages.success(request, "The new amounts hold from the next trade on.")
-        else:
-            pools.subscribe(
-                user_id=user_id, pool_id=pool.id, account_id=form.account_id, terms=terms, actor=actor(request)
+            pools.change_terms(
+                subscription_id=changed.id, user_id=user_id, terms=terms, style=style, actor=actor(request)
             )
-            messages.success(request, f"You copy {pool.name}. Its next trade is yours too.")
+            messages.success(request, "The new terms hold from the next trade on.")
+        else:
+            open_now = form.begin == OPEN_TOO
+            trading.follow(
+                user_id=user_id,
+                pool_id=pool.id,
+                account_id=form.terms_form.account_id,
+                terms=terms,
+                style=style,
+                open_now=open_now,
+                actor=actor(request),
+            )
+            begun = "What is open is being copied." if open_now else "Its next trade is yours too."
+            messages.success(request, f"You copy {pool.name}. {begun}")
     except Problem as problem:
         form.take(problem)
         return None
     return redirect("web:pool", pool.id)
-
-
-def _summary(form: TermsForm, pool: PoolRef, user_id: UUID) -> dict[str, Any]:
-    """What the amounts come to, for templates/subscriptions/_summary.html."""
-    if not form.is_bound:
-        form = TermsForm({**form.initial, "account": ""}, accounts=form.accounts.values())
-    form.is_valid()
-    terms = form.terms()
-    if terms is None:
-        wrong = [f"{form[name].label}: {' '.join(errors)}" for name, errors in form.errors.items() if name in _MONEY]
-        return {"summary": None, "problems": wrong}
-    found, faults = pools.check_terms(pool_id=pool.id, user_id=user_id, terms=terms)
-    if found is None:
-        return {"summary": None, "problems": [fault.words for fault in faults]}
-    account = form.chosen() or next(iter(form.accounts.values()), None)
-    return {
-        "summary": {
-            "investment": found.investment,
-            "ready_to_lose": found.ready_to_lose,
-            "keeps": found.keeps,
-            "per_copy": found.per_copy,
-            "max_copies": found.max_copies,
-            "profit_target": found.profit_target,
-            "daily_loss": found.daily_loss,
-            "leverage": found.leverage if found.leverage > 1 else None,
-            "account": account.label if account else "",
-            "environment": account.environment if account else "",
-        },
-        "problems": [],
-    }
-
-
-_MONEY = ("investment", "ready_to_lose", "profit_target", "daily_loss")
 
 
 def _totals(shown: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

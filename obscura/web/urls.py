@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from obscura.web import accounts, copies, draws, home, own_pools, pools, profile, subscriptions
+from obscura.web import accounts, copies, draws, home, life, own_pools, pools, profile, subscriptions
 from obscura.web.brand import brand_css
 
 app_name = "web"
@@ -20,6 +20,10 @@ urlpatterns = [
     path("pools/<uuid:pool_id>/<str:action>/", own_pools.act, name="pool_action"),
     path("copies/", copies.listing, name="copies"),
     path("portfolio/", subscriptions.listing, name="subscriptions"),
+    path("portfolio/<int:subscription_id>/close/", life.close, name="subscription_close"),
+    path("portfolio/<int:subscription_id>/leave/", life.leave, name="subscription_leave"),
+    path("portfolio/<int:subscription_id>/catch-up/", life.catch_up, name="subscription_catch_up"),
+    path("portfolio/<int:subscription_id>/money/", life.money, name="subscription_money"),
     path("portfolio/<int:subscription_id>/<str:action>/", subscriptions.act, name="subscription_action"),
     path("exchange-accounts/", accounts.listing, name="accounts"),
     path("exchange-accounts/new/", accounts.new, name="account_new"),

@@ -1,4 +1,4 @@
-"""What the partner API reads and writes about pools, traders and subscriptions."""
+"""What the partner API reads and writes about pools and traders."""
 
 from __future__ import annotations
 
@@ -84,31 +84,3 @@ class TraderShape(serializers.Serializer):
     name = serializers.CharField()
     exchange_account_id = serializers.UUIDField(allow_null=True)
     reference_capital_usd = Amount(allow_null=True)
-
-
-class SubscribeRequest(Strict):
-    """Follow with a fixed amount. The daily limit and the target may be left out."""
-
-    subscription_mode = serializers.ChoiceField(choices=["fixed_amount"])
-    user_id = serializers.UUIDField()
-    exchange_account_id = serializers.UUIDField()
-    total_investment_usd = Amount()
-    max_loss_usd = Amount()
-    profit_target_usd = Amount(required=False, allow_null=True)
-    daily_loss_limit_usd = Amount(required=False, allow_null=True)
-
-
-class SubscriptionShape(serializers.Serializer):
-    """A subscription."""
-
-    id = serializers.CharField()
-    pool_id = serializers.UUIDField()
-    user_id = serializers.UUIDField()
-    exchange_account_id = serializers.UUIDField()
-    subscription_mode = serializers.CharField()
-    status = serializers.ChoiceField(choices=["active", "paused", "closing", "ended"])
-    total_investment_usd = Amount()
-    max_loss_usd = Amount()
-    profit_target_usd = Amount(allow_null=True)
-    daily_loss_limit_usd = Amount(allow_null=True)
-    created_at = serializers.DateTimeField()

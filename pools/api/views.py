@@ -1,4 +1,4 @@
-"""The partner API's pools, traders and subscriptions: parse, call one service, translate."""
+"""The partner API's pools and traders: parse, call one service, translate."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from obscura.core.errors import Invalid
 from obscura.core.http.pagination import Pages
 from pools import services as pools
 from pools.api.serializers import (
     PoolPageShape,
     PoolRequest,
     PoolShape,
-    SubscribeRequest,
-    SubscriptionShape,
     TraderRequest,
     TraderShape,
 )
@@ -29,20 +26,6 @@ from tenants.access.partner import PartnerView
 
 PLATFORM_TAKE = Decimal(3)
 OFFERED = [Pool.Kind.PARTNER, Pool.Kind.CURATED]
-
-_FIELDS = {
-    "total_investment": "total_investment_usd",
-    "max_loss": "max_loss_usd",
-    "profit_target": "profit_target_usd",
-    "daily_loss_limit": "daily_loss_limit_usd",
-}
-
-
-class ModeNotOffered(Invalid):
-    """This way of subscribing is not offered yet."""
-
-    code, http_status = "mode_not_offered", 422
-    remedy = 'Subscribe with "subscription_mode": "fixed_amount".'
 
 
 class PoolsView(PartnerView):
@@ -132,37 +115,6 @@ class TradersView(PartnerView):
         return Response(shape, status=201)
 
 
-class SubscribeView(PartnerView):
-    """Let an end user follow a pool."""
-
-    @extend_schema(request=SubscribeRequest, responses={201: SubscriptionShape}, tags=["pools"])
-    def post(self, request: Request, pool_id: UUID) -> Response:
-        if isinstance(request.data, Mapping) and request.data.get("subscription_mode") == "advanced":
-            raise ModeNotOffered
-        wanted = SubscribeRequest.read(request)
-        holder: Any = request.auth
-        terms = pools.FixedAmount(
-            wanted["total_investment_usd"],
-            wanted["max_loss_usd"],
-            wanted.get("profit_target_usd"),
-            wanted.get("daily_loss_limit_usd"),
-        )
-        try:
-            made = pools.subscribe(
-                user_id=wanted["user_id"],
-                pool_id=pool_id,
-                account_id=wanted["exchange_account_id"],
-                terms=terms,
-                paper_only=holder.environment == "test",
-                actor=str(request.user),
-            )
-        except pools.TermsInvalid as problem:
-            fields: Any = problem.details["fields"]
-            problem.details = {"fields": {_FIELDS[name]: words for name, words in fields.items()}}
-            raise
-        return Response(_subscription(made), status=201)
-
-
 def _offered(pool_id: UUID) -> pools.PoolRef:
     """A pool a key may see: not a user's custom one."""
     found = pools.pool_of(pool_id=pool_id)
@@ -194,20 +146,4 @@ def _pool(request: Request, pool: pools.PoolRef) -> dict[str, object]:
         "traders": [{"trader_id": one.id, "name": one.name, "weight": one.weight} for one in pool.traders],
         "subscribers": pool.followers,
         "created_at": pool.created_at,
-    }
-
-
-def _subscription(made: pools.SubscriptionRef) -> dict[str, object]:
-    return {
-        "id": f"sub_{made.id}",
-        "pool_id": made.pool_id,
-        "user_id": made.user_id,
-        "exchange_account_id": made.account_id,
-        "subscription_mode": "fixed_amount",
-        "status": made.status,
-        "total_investment_usd": made.terms.total_investment,
-        "max_loss_usd": made.terms.max_loss,
-        "profit_target_usd": made.terms.profit_target,
-        "daily_loss_limit_usd": made.terms.daily_loss_limit,
-        "created_at": made.created_at,
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import ROUND_FLOOR, Decimal
 from typing import NamedTuple
 
-from pools.domain.style import FIXED, RATIO, RISK, SIZINGS, SLOTS, SMART, VOLATILITY, Advanced, Pair
+from pools.domain.style import FIXED, RATIO, RISK, SIZINGS, SLOTS, SMART, VOLATILITY, Advanced, Martingale, Pair
 from pools.domain.terms import CENT, LEAST_COPY_USD, FixedAmount, TermsFault, money, per_copy
 
 MOST_LEVERAGE = 20
@@ -32,16 +32,35 @@ class Rung(NamedTuple):
 
 
 def ladder(advanced: Advanced, *, terms: FixedAmount, slots: int) -> list[Rung]:
-    """Every step of the martingale, in USD, from the first copy to the last level; empty without one."""
+    """Every step of the martingale, in USD, from the first copy to the last level; empty without one.
+
+    Losses are counted over all pairs, so it is climbed with the largest first copy that any pair has.
+    """
     if advanced.martingale is None:
         return []
-    amount = _base(advanced, terms=terms, slots=slots)
-    together, rungs = Decimal(0), []
-    for losses in range(advanced.martingale.levels + 1):
-        step = (amount * advanced.martingale.multiplier**losses).quantize(CENT, ROUND_FLOOR)
+    return rungs(advanced.martingale, first=_base(advanced, terms=terms, slots=slots))
+
+
+def rungs(martingale: Martingale, *, first: Decimal) -> list[Rung]:
+    """The steps that begin with a copy of `first` USD."""
+    together, found = Decimal(0), []
+    for losses in range(martingale.levels + 1):
+        step = (first * martingale.multiplier**losses).quantize(CENT, ROUND_FLOOR)
         together += step
-        rungs.append(Rung(losses, step, together))
-    return rungs
+        found.append(Rung(losses, step, together))
+    return found
+
+
+def uses_slots(advanced: Advanced) -> bool:
+    """Whether any pair that may be copied is sized by the pool's slots."""
+    own = any(pair.sizing == SLOTS for pair in advanced.pairs.values())
+    return own or (advanced.sizing == SLOTS and not pairs_alone(advanced))
+
+
+def pairs_alone(advanced: Advanced) -> bool:
+    """Whether every pair that may be copied is sized in a way of its own, so that what holds everywhere never does."""
+    own = {symbol for symbol, pair in advanced.pairs.items() if pair.sizing is not None}
+    return bool(advanced.allow) and advanced.allow <= own
 
 
 def style_faults(advanced: Advanced, *, terms: FixedAmount, slots: int, pool_leverage: int = 1) -> list[TermsFault]:
@@ -65,9 +84,12 @@ def style_faults(advanced: Advanced, *, terms: FixedAmount, slots: int, pool_lev
 
 
 def _base(advanced: Advanced, *, terms: FixedAmount, slots: int) -> Decimal:
-    if advanced.sizing == FIXED and advanced.value is not None:
-        return advanced.value
-    return per_copy(total_investment=terms.total_investment, slots=slots)
+    amounts = [pair.value for pair in advanced.pairs.values() if pair.sizing == FIXED and pair.value is not None]
+    if uses_slots(advanced):
+        amounts.append(per_copy(total_investment=terms.total_investment, slots=slots))
+    elif advanced.sizing == FIXED and advanced.value is not None and not pairs_alone(advanced):
+        amounts.append(advanced.value)
+    return max(amounts, default=Decimal(0))
 
 
 def _sized(where: str, sizing: str | None, value: Decimal | None, terms: FixedAmount) -> Iterator[TermsFault]:
@@ -233,7 +255,7 @@ def _martingale(advanced: Advanced, terms: FixedAmount, slots: int) -> Iterator[
     steps = advanced.martingale
     if steps is None:
         return
-    if advanced.sizing not in (SLOTS, FIXED) or any(pair.sizing for pair in advanced.pairs.values()):
+    if any(one not in (SLOTS, FIXED, None) for one in (advanced.sizing, *(p.sizing for p in advanced.pairs.values()))):
         words = "A martingale multiplies one amount: size all copies by slots or by a fixed amount."
         yield TermsFault("martingale", "martingale_needs_amount", words)
         return

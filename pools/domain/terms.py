@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pools.domain.style_words import StyleSummary
 
 CENT = Decimal("0.01")
 
@@ -45,19 +49,21 @@ class Summary:
 
     :param keeps: what is left when everything that may be lost is lost
     :param per_copy: the margin one copy of a lead of full weight uses, at most
-    :param max_copies: how many such copies can be open at once
+    :param max_copies: how many such copies can be open at once; None where nothing says it
     :param loses_at_once: true where all of the investment may be lost
+    :param style: what an advanced style adds; None in the plain way
     """
 
     investment: Decimal
     ready_to_lose: Decimal
     keeps: Decimal
     per_copy: Decimal
-    max_copies: int
+    max_copies: int | None
     leverage: int
     profit_target: Decimal | None
     daily_loss: Decimal | None
     loses_at_once: bool
+    style: StyleSummary | None = None
 
 
 def per_copy(*, total_investment: Decimal, slots: int) -> Decimal:

@@ -3,6 +3,7 @@
 from pools.services.curated import (
     NoTenantZero,
     PoolUnfit,
+    home_of,
     place_curated,
     publish_curated,
     relay_targets,
@@ -10,6 +11,7 @@ from pools.services.curated import (
     unpublished,
     withdraw_curated,
 )
+from pools.services.money import MoneyInUse, add_money, withdraw_money
 from pools.services.own import (
     LeadUnfit,
     PoolsFull,
@@ -48,6 +50,7 @@ from pools.services.records import PoolTooRisky, record_day, records_of
 from pools.services.subscriptions import (
     AccountUnfit,
     AlreadyFollowing,
+    OrdersUnderWay,
     PlanLimit,
     PoolNotOpen,
     SubscriptionMoveRefused,
@@ -57,6 +60,7 @@ from pools.services.subscriptions import (
     check_terms,
     end_idle,
     end_subscription,
+    leave_subscription,
     pause_account,
     pause_all_unfit,
     pause_subscription,
@@ -64,6 +68,7 @@ from pools.services.subscriptions import (
     stop_subscription,
     subscribe,
     subscription,
+    subscription_named,
     subscriptions_of,
 )
 from pools.services.traders import (
@@ -98,7 +103,9 @@ __all__ = [
     "LeadChoice",
     "LeadChoices",
     "LeadUnfit",
+    "MoneyInUse",
     "NoTenantZero",
+    "OrdersUnderWay",
     "PlanLimit",
     "PoolInvalid",
     "PoolIsRemote",
@@ -122,6 +129,7 @@ __all__ = [
     "TraderRef",
     "WatchedLead",
     "activate_pool",
+    "add_money",
     "add_trader",
     "change_pool",
     "change_terms",
@@ -135,8 +143,10 @@ __all__ = [
     "halt_pool",
     "halt_user",
     "lead_accounts",
+    "home_of",
     "lead_choices",
     "leads_of",
+    "leave_subscription",
     "open_own_pool",
     "pause_account",
     "pause_all_unfit",
@@ -160,10 +170,12 @@ __all__ = [
     "stop_subscription_by_limit",
     "subscribe",
     "subscription",
+    "subscription_named",
     "subscriptions_of",
     "sync_curated",
     "traders_of",
     "unpublished",
     "watched_accounts",
     "withdraw_curated",
+    "withdraw_money",
 ]

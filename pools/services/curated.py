@@ -129,6 +129,17 @@ def relay_targets(pool_id: UUID) -> list[str]:
     return sorted(rows.values_list("schema_name", flat=True))
 
 
+def home_of(pool_id: UUID) -> str:
+    """The schema in which a pool's leads trade: Tenant Zero's for a pool whose signals are relayed, else the present.
+
+    :raises PoolUnknown: there is no such pool here
+    """
+    remote = Pool.objects.filter(pk=pool_id).values_list("remote", flat=True).first()
+    if remote is None:
+        raise PoolUnknown
+    return str(_zero().schema_name) if remote else current()
+
+
 def _place(one: CuratedPool, tenant: Tenant, origin: str) -> int:
     offered = one.status == Published.PUBLISHED and tenant.offers_curated
     status = origin if offered or origin == Pool.Status.CLOSED else Pool.Status.PAUSED

@@ -13,7 +13,11 @@ from obscura.core import clock, features
 from obscura.core.audit import write as audit
 from obscura.core.errors import Conflict, Invalid, NotFound
 from obscura.core.events import announce
+from pools.domain import style as styles
 from pools.domain import terms as rules
+from pools.domain.style import PLAIN, Advanced
+from pools.domain.style_faults import style_faults, uses_slots
+from pools.domain.style_words import advanced_summary
 from pools.domain.terms import FixedAmount, Summary, TermsFault
 from pools.events import SubscriptionStarted, SubscriptionStopping
 from pools.locks import hold
@@ -25,6 +29,9 @@ from tenants import services as tenants
 from tenants.scope import current
 
 Status = Subscription.Status
+
+FIXED_AMOUNT, ADVANCED = "fixed_amount", "advanced"
+"""Modes: amounts alone, or amounts with a style."""
 
 EXCHANGES = frozenset(traders.MARKETS)
 """Exchanges copies are placed at."""
@@ -70,6 +77,14 @@ class SubscriptionUnknown(NotFound):
     code = "subscription_unknown"
 
 
+class OrdersUnderWay(Conflict):
+    """Orders of this subscription are still on their way."""
+
+    code = "orders_under_way"
+    retryable = True
+    remedy = "Wait a few seconds until they are settled, then ask again."
+
+
 class SubscriptionMoveRefused(Conflict):
     """A subscription in this state cannot do that."""
 
@@ -77,41 +92,49 @@ class SubscriptionMoveRefused(Conflict):
     remedy = "An active one can be paused, a paused one resumed, both stopped; what is stopped begins with a new one."
 
 
-def check_terms(*, pool_id: UUID, user_id: UUID, terms: FixedAmount) -> tuple[Summary | None, list[TermsFault]]:
+def check_terms(
+    *, pool_id: UUID, user_id: UUID, terms: FixedAmount, style: Advanced = PLAIN
+) -> tuple[Summary | None, list[TermsFault]]:
     """What terms would come to in a pool, or why they do not go together. Writes nothing.
 
     :raises PoolUnknown: there is no pool this user may see
     """
     pool = pool_of(pool_id=pool_id, user_id=user_id)
-    found = _faults(pool, terms)
-    return (None, found) if found else (rules.summary(terms, slots=pool.slots, leverage=pool.leverage), [])
+    found = faults_in(pool, terms, style)
+    return (None, found) if found else (advanced_summary(terms, style, slots=pool.slots, leverage=pool.leverage), [])
 
 
 def subscribe(
-    *, user_id: UUID, pool_id: UUID, account_id: UUID, terms: FixedAmount, actor: str, paper_only: bool = False
+    *,
+    user_id: UUID,
+    pool_id: UUID,
+    account_id: UUID,
+    terms: FixedAmount,
+    actor: str,
+    style: Advanced = PLAIN,
+    paper_only: bool = False,
 ) -> SubscriptionRef:
-    """Follow a pool on one of the user's accounts.
+    """Follow a pool on one of the user's accounts, from its next trade on.
 
+    :param style: how copies are sized, limited and ended beyond the amounts
     :param paper_only: refuse an account that is not a paper one (a test key asks)
     :raises PoolUnknown: there is no pool this user may see
     :raises NotFound: the user has no such account
-    :raises TermsInvalid: `details` names the fields of `FixedAmount` with words
+    :raises TermsInvalid: `details` names the fields of `FixedAmount` and of the style (``pairs.BTCUSDT.value``)
     :raises PoolNotOpen, PoolTooRisky, AccountUnfit, AlreadyFollowing, PlanLimit: it cannot be now
     """
     pool = pool_of(pool_id=pool_id, user_id=user_id)
     account = citadel.account(account_id=account_id, user_id=user_id)
     _pool_is_open(pool)
     _account_fits(pool, account, paper_only)
-    found = _faults(pool, terms)
-    if found:
-        raise TermsInvalid(details={"fields": {fault.field: fault.words for fault in found}})
+    refuse(faults_in(pool, terms, style))
     records.refuse_risk(pool_id)
     with transaction.atomic():
         hold(f"account:{account_id}")
         if traders.leads(account_id):
             raise AccountUnfit("A trader leads with this account.", code="account_leads")
         _plan_allows()
-        row = _insert(user_id, pool_id, account_id, terms)
+        row = _insert(user_id, pool_id, account_id, terms, style)
         if pool.kind == Pool.Kind.CURATED:
             curated.count_here(pool_id)
         audit.record(
@@ -121,36 +144,34 @@ def subscribe(
             pool=str(pool_id),
             total_investment=str(terms.total_investment),
             max_loss=str(terms.max_loss),
+            style=row.settings,
         )
         announce(SubscriptionStarted(subscription_id=row.pk, pool_id=pool_id, user_id=user_id))
     return subscription(subscription_id=row.pk, user_id=user_id)
 
 
-def change_terms(*, subscription_id: int, user_id: UUID, terms: FixedAmount, actor: str) -> SubscriptionRef:
-    """Give an active or paused subscription other amounts. What is open stays open.
+def change_terms(
+    *, subscription_id: int, user_id: UUID, terms: FixedAmount, actor: str, style: Advanced | None = None
+) -> SubscriptionRef:
+    """Give an active or paused subscription other amounts. What is open stays open, with the exits it began with.
 
+    :param style: the new style as a whole; None leaves it as it is
     :raises SubscriptionUnknown: this user has none of this id
     :raises SubscriptionMoveRefused: it is stopped
     :raises TermsInvalid: see `subscribe`
     """
     with transaction.atomic():
-        row = _locked(subscription_id, user_id)
-        if row.status not in (Status.ACTIVE, Status.PAUSED):
-            raise SubscriptionMoveRefused(f"The subscription is {row.status}.")
-        found = _faults(pool_of(pool_id=row.pool_id), terms)
-        if found:
-            raise TermsInvalid(details={"fields": {fault.field: fault.words for fault in found}})
-        if terms.total_investment < row.total_investment:
-            profit.settle(row, cause="withdrawal")  # before the money goes
-        row.total_investment, row.max_loss = terms.total_investment, terms.max_loss
-        row.profit_target, row.daily_loss_limit = terms.profit_target, terms.daily_loss_limit
-        row.save(update_fields=["total_investment", "max_loss", "profit_target", "daily_loss_limit"])
+        row = changeable(subscription_id, user_id)
+        wanted = style_in(row) if style is None else style
+        refuse(faults_in(pool_of(pool_id=row.pool_id), terms, wanted))
+        write_terms(row, terms, wanted)
         audit.record(
             "pools.subscription.changed",
             actor=actor,
             subject=f"subscription:{row.pk}",
             total_investment=str(terms.total_investment),
             max_loss=str(terms.max_loss),
+            style=row.settings,
         )
     return subscription(subscription_id=subscription_id, user_id=user_id)
 
@@ -165,7 +186,7 @@ def pause_subscription(*, subscription_id: int, user_id: UUID, actor: str) -> Su
 
 
 def resume_subscription(*, subscription_id: int, user_id: UUID, actor: str) -> SubscriptionRef:
-    """Copy again. May be repeated.
+    """Copy again; which limit had stopped it is forgotten. May be repeated.
 
     :raises SubscriptionUnknown: this user has none of this id
     :raises SubscriptionMoveRefused: it is stopped
@@ -188,6 +209,33 @@ def stop_subscription(*, subscription_id: int, user_id: UUID, actor: str) -> Sub
     if row.status == Status.ENDED:
         return ref(row)
     return _move(subscription_id, user_id, Status.CLOSING, {Status.ACTIVE, Status.PAUSED}, actor)
+
+
+def leave_subscription(*, subscription_id: int, user_id: UUID, actor: str) -> SubscriptionRef:
+    """End it at once and let go of what it holds: it is in use no more, and nothing of it is closed by us.
+
+    Part of a larger transaction, in which the caller marks what was held. Its row is locked from here on. May be
+    repeated.
+
+    :raises SubscriptionUnknown: this user has none of this id
+    :raises OrdersUnderWay: money is held for orders whose fate is not known yet
+    """
+    with transaction.atomic():
+        row = _locked(subscription_id, user_id)
+        if row.status != Status.ENDED:
+            if row.reserved:
+                raise OrdersUnderWay
+            released = row.exposure
+            row.status, row.reason, row.stopped_by = Status.ENDED, "What it held was left in the account.", ""
+            row.ended_at, row.exposure = clock.now(), Decimal(0)
+            row.save(update_fields=["status", "reason", "stopped_by", "ended_at", "exposure"])
+            profit.settle(row, cause="end")
+            if row.pool.kind == Pool.Kind.CURATED:
+                curated.count_here(row.pool_id)
+            audit.record(
+                "pools.subscription.left", actor=actor, subject=f"subscription:{row.pk}", released=str(released)
+            )
+    return subscription(subscription_id=subscription_id, user_id=user_id)
 
 
 def end_subscription(*, subscription_id: int, actor: str) -> bool:
@@ -221,6 +269,25 @@ def subscription(*, subscription_id: int, user_id: UUID) -> SubscriptionRef:
     :raises SubscriptionUnknown: this user has none of this id
     """
     return ref(_of(subscription_id, user_id))
+
+
+def subscription_named(*, pool_id: UUID, name: str, paper_only: bool = False) -> SubscriptionRef:
+    """The subscription ``sub_12`` to a pool that is not a user's own, whoever follows: for those who run the pool.
+
+    :param paper_only: refuse one on an account that is not a paper one (a test key asks for a change)
+    :raises SubscriptionUnknown: this pool has none of this name
+    :raises AccountUnfit: code ``test_key_paper_only``
+    """
+    head, _, digits = name.partition("_")
+    if head != "sub" or not (digits.isascii() and digits.isdecimal()) or int(digits) >= 2**63:
+        raise SubscriptionUnknown
+    rows = Subscription.objects.filter(pk=int(digits), pool_id=pool_id).exclude(pool__kind=Pool.Kind.CUSTOM)
+    row = rows.select_related("pool", "account").first()
+    if row is None:
+        raise SubscriptionUnknown
+    if paper_only and row.account.environment != "paper":
+        raise _paper_alone()
+    return ref(row)
 
 
 def subscriptions_of(user_id: UUID, *, pool_id: UUID | None = None, ended: bool = False) -> list[SubscriptionRef]:
@@ -263,9 +330,53 @@ def _pause_unfit(rows: object) -> int:
     return len(found)
 
 
-def _faults(pool: PoolRef, terms: FixedAmount) -> list[TermsFault]:
+def faults_in(pool: PoolRef, terms: FixedAmount, style: Advanced) -> list[TermsFault]:
+    """Everything that does not go together in amounts and style, in a pool."""
     smallest = min((one.weight for one in pool.traders if one.weight > 0), default=Decimal(1))
-    return rules.faults(terms, slots=pool.slots, smallest_weight=smallest)
+    if uses_slots(style):
+        found = rules.faults(terms, slots=pool.slots, smallest_weight=smallest)
+    else:
+        found = rules.faults(terms, slots=1)
+    return found or style_faults(style, terms=terms, slots=pool.slots, pool_leverage=pool.leverage)
+
+
+def refuse(found: list[TermsFault]) -> None:
+    """:raises TermsInvalid: there is a fault"""
+    if found:
+        raise TermsInvalid(details={"fields": {fault.field: fault.words for fault in found}})
+
+
+def style_in(row: Subscription) -> Advanced:
+    """What is stored; the plain way where it cannot be read, which denies opens until it is saved again."""
+    try:
+        return styles.load(row.settings)
+    except styles.NotAStyle:
+        return PLAIN
+
+
+def _mode_of(style: Advanced) -> str:
+    return FIXED_AMOUNT if style == PLAIN else ADVANCED
+
+
+def changeable(subscription_id: int, user_id: UUID) -> Subscription:
+    """A subscription whose terms may change, locked.
+
+    :raises SubscriptionUnknown, SubscriptionMoveRefused: there is none, or it is stopped
+    """
+    row = _locked(subscription_id, user_id)
+    if row.status not in (Status.ACTIVE, Status.PAUSED):
+        raise SubscriptionMoveRefused(f"The subscription is {row.status}.")
+    return row
+
+
+def write_terms(row: Subscription, terms: FixedAmount, style: Advanced) -> None:
+    """Give a locked row these terms. The share of profit is settled before money goes."""
+    if terms.total_investment < row.total_investment:
+        profit.settle(row, cause="withdrawal")
+    row.total_investment, row.max_loss = terms.total_investment, terms.max_loss
+    row.profit_target, row.daily_loss_limit = terms.profit_target, terms.daily_loss_limit
+    row.mode, row.settings = _mode_of(style), styles.dump(style)
+    row.save(update_fields=["total_investment", "max_loss", "profit_target", "daily_loss_limit", "mode", "settings"])
 
 
 def _pool_is_open(pool: PoolRef) -> None:
@@ -282,9 +393,7 @@ def _account_fits(pool: PoolRef, account: AccountRef, paper_only: bool) -> None:
         names = ", ".join(sorted(EXCHANGES))
         raise AccountUnfit(f"Copies are placed at {names} alone.", code="exchange_not_offered")
     if paper_only and account.environment != "paper":
-        raise AccountUnfit(
-            "A test key trades on paper accounts alone.", code="test_key_paper_only", remedy="Use a live key."
-        )
+        raise _paper_alone()
     # Paper money may follow anybody; real money follows nobody who risks none.
     if account.environment == "live" and any(one.environment == "paper" for one in pool.traders):
         raise AccountUnfit(
@@ -292,6 +401,12 @@ def _account_fits(pool: PoolRef, account: AccountRef, paper_only: bool) -> None:
             code="environment_mismatch",
             remedy="Copy this pool with a paper account.",
         )
+
+
+def _paper_alone() -> AccountUnfit:
+    return AccountUnfit(
+        "A test key trades on paper accounts alone.", code="test_key_paper_only", remedy="Use a live key."
+    )
 
 
 def _plan_allows() -> None:
@@ -304,7 +419,7 @@ def _plan_allows() -> None:
         raise PlanLimit(details={"max_subscriptions": most})
 
 
-def _insert(user_id: UUID, pool_id: UUID, account_id: UUID, terms: FixedAmount) -> Subscription:
+def _insert(user_id: UUID, pool_id: UUID, account_id: UUID, terms: FixedAmount, style: Advanced) -> Subscription:
     try:
         with transaction.atomic():
             return Subscription.objects.create(
@@ -315,6 +430,8 @@ def _insert(user_id: UUID, pool_id: UUID, account_id: UUID, terms: FixedAmount) 
                 max_loss=terms.max_loss,
                 profit_target=terms.profit_target,
                 daily_loss_limit=terms.daily_loss_limit,
+                mode=_mode_of(style),
+                settings=styles.dump(style),
                 created_at=clock.now(),
             )
     except IntegrityError as error:
@@ -368,6 +485,11 @@ def ref(row: Subscription) -> SubscriptionRef:
         status=row.status,
         reason=row.reason,
         terms=FixedAmount(row.total_investment, row.max_loss, row.profit_target, row.daily_loss_limit),
+        mode=row.mode,
+        style=style_in(row),
+        stopped_by=row.stopped_by,
+        peak=row.peak,
+        loss_streak=row.loss_streak,
         invested=row.exposure,
         reserved=row.reserved,
         realised=row.realised,

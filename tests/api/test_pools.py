@@ -213,6 +213,7 @@ def test_an_end_user_follows_with_a_fixed_amount(desk, pool_id, wanted):
     assert answer.json() | {"created_at": None} == {
         "id": f"sub_{row.pk}", "pool_id": pool_id, "user_id": wanted["user_id"],
         "exchange_account_id": wanted["exchange_account_id"], "subscription_mode": "fixed_amount", "status": "active",
+        "status_reason": "", "stopped_by": "", "in_use_usd": "0", "realised_usd": "0",
         "total_investment_usd": "1000", "max_loss_usd": "200", "profit_target_usd": "300",
         "daily_loss_limit_usd": "50.5", "created_at": None,
     }  # fmt: skip
@@ -228,19 +229,6 @@ def test_target_and_daily_limit_may_be_left_out(desk, pool_id, wanted):
     )
 
     assert (answer.status_code, answer.json()["profit_target_usd"]) == (201, None)
-
-
-def test_the_advanced_mode_is_not_offered_and_says_what_is(desk, pool_id, wanted):
-    advanced = {
-        "subscription_mode": "advanced", "per_pair_config": {"BTCUSDT": {"amount_usd": 100}},
-        "enable_martingale": False, "user_id": wanted["user_id"],
-    }  # fmt: skip
-
-    answer = desk.post(f"/v2/pools/{pool_id}/subscribe", advanced)
-
-    problem(answer, 422, "mode_not_offered")
-    assert "fixed_amount" in answer.json()["error"]["remedy"]
-    assert Subscription.objects.exists() is False
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,13 @@ def test_a_minimum_is_told_with_its_figure():
     assert in_words("below_min_qty") == "Below the venue's smallest quantity"
 
 
+def test_a_limit_of_ones_own_is_told_with_its_figure():
+    assert in_words("max_positions", {"limit": "3"}) == "As many pairs are open as you allow: 3"
+    assert in_words("pair_limit", {"limit": "90"}) == "As much is in this pair as you allow: $90"
+    assert in_words("exposure_limit", {"limit": "500"}) == "As much is open as you allow: $500"
+    assert in_words("burst", {"limit": "2", "ms": "900"}) == "Too many trades of the lead at once: you copy 2 of them"
+
+
 def test_another_reason_says_no_figure_and_an_unknown_one_says_itself():
     assert in_words("budget_used", {"minimum": "5"}) == "Your budget is fully invested"
     assert in_words("weather") == "weather"

@@ -16,7 +16,7 @@ from trading.domain.intents import Intent
 from trading.domain.order_state import Status
 from trading.execution import execute, results
 from trading.execution.results import Told
-from trading.models import Holding, Order, Signal
+from trading.models import Holding, LeadPosition, Order, Signal
 from trading.signals.record import Source, record
 from trading.venues.binance import Report, Trade
 
@@ -50,6 +50,13 @@ class Market(Stage):
             known=known,
         )
         return record(pool_id=self.pool.pk, sources=[source])[0].signals[0]
+
+    def holds(self, symbol: str, qty: str) -> None:
+        """What Ada holds on spot, as her signals add up."""
+        LeadPosition.objects.create(
+            pool_id=self.pool.pk, trader_id=self.ada.pk, market="spot", symbol=symbol, qty=Decimal(qty),
+            updated_at=clock.now(),
+        )  # fmt: skip
 
     def sent(self, *, of: Subscription | None = None) -> Order:
         """Ada buys, and a follower's copy is on its way."""

@@ -124,14 +124,14 @@ def test_a_subscription_is_paused_changed_and_stopped(market, signed_in):
     page.get_by_role("button", name="Resume Northern Momentum").click()
     expect(page.get_by_text("Copying", exact=True)).to_be_visible()
 
-    page.get_by_role("link", name="Change the amounts of Northern Momentum").click()
+    page.get_by_role("link", name="Change the terms of Northern Momentum").click()
     page.get_by_label("Amount to invest", exact=True).fill("800")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("of $800")).to_be_visible()
 
     page.goto("/portfolio/")
-    page.on("dialog", lambda dialog: dialog.accept())
-    page.get_by_role("button", name="Stop Northern Momentum").click()
+    page.get_by_role("link", name="Stop Northern Momentum").click()
+    page.get_by_role("button", name="Stop copying").click()
     expect(page.get_by_text("Stopped", exact=True)).to_be_visible()
 
 
@@ -181,9 +181,17 @@ def test_the_form_of_an_exchange_follows_the_choice(market, signed_in):
     expect(page.get_by_text("no pool can be copied")).to_be_visible()
 
 
-@pytest.mark.parametrize("address", ["/pools/", "/copies/", "/portfolio/", "/exchange-accounts/", "/profile/"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/pools/", "/copies/", "/portfolio/", "/exchange-accounts/", "/profile/", "/portfolio/{}/leave/",
+        "/portfolio/{}/catch-up/", "/portfolio/{}/money/",
+    ],
+)  # fmt: skip
 def test_pages_fit_a_phone(market, signed_in, address):
     market.copied()
+    market.holds("DOGEUSDT", "900")
+    address = address.format(market.subscription.pk)
     page = signed_in("ben", phone=True)
     page.goto(address)
 
@@ -195,9 +203,26 @@ def test_the_pages_have_no_fault_that_axe_finds(market, signed_in):
     axe = (market.root / "node_modules/axe-core/axe.min.js").read_text()
     market.copied()
     market.denied()
+    market.holds("BTCUSDT", "0.5")
+    market.holds("DOGEUSDT", "900")
     page = signed_in("ben")
-    for address in ("/pools/", f"/pools/{market.pool.pk}/", "/copies/", "/portfolio/", "/exchange-accounts/new/"):
+    mine, copy = (
+        f"/portfolio/{market.subscription.pk}",
+        f"/pools/{market.pool.pk}/copy/?change={market.subscription.pk}",
+    )
+    for address in (
+        "/pools/", f"/pools/{market.pool.pk}/", "/copies/", "/portfolio/", "/exchange-accounts/new/", copy,
+        f"{mine}/leave/", f"{mine}/catch-up/", f"{mine}/money/",
+    ):  # fmt: skip
         page.goto(address)
+        if address == copy:
+            page.get_by_text("Advanced", exact=True).click()
+            page.get_by_text("Martingale", exact=False).first.click()
+            page.get_by_label("Multiply by").fill("2")
+            page.get_by_label("At most so many times").fill("3")
+            expect(page.get_by_role("img", name="4 steps")).to_be_visible()
+            page.get_by_role("button", name="Add a pair").click()
+            expect(page.get_by_label("Pair", exact=True)).to_be_visible()
         page.evaluate(axe)
         found = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(done => done.violations)")
         assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], address

@@ -288,7 +288,7 @@ def test_amounts_of_a_subscription_are_changed(stage, browser):
     answer = browser.post(address, terms(stage.account, investment="800"), follow=True)
 
     assert Subscription.objects.get(pk=stage.subscription.pk).total_investment == Decimal(800)
-    assert "The new amounts hold from the next trade on." in text(answer)
+    assert "The new terms hold from the next trade on." in text(answer)
 
 
 @pytest.mark.parametrize(

@@ -100,4 +100,16 @@ def in_words(reason: str, detail: Mapping[str, object] | None = None) -> str:
         return f"{sentence} of ${minimum}"
     if minimum and reason == Reason.BELOW_MIN_QTY:
         return f"{sentence} of {minimum}"
+    limit = (detail or {}).get("limit")
+    if limit and reason in _WITH_LIMIT:
+        return f"{sentence}: {_WITH_LIMIT[reason].format(limit)}"
     return sentence
+
+
+_WITH_LIMIT: Mapping[str, str] = {
+    Reason.BURST: "you copy {} of them",
+    Reason.MAX_POSITIONS: "{}",
+    Reason.PAIR_LIMIT: "${}",
+    Reason.EXPOSURE_LIMIT: "${}",
+}
+"""How the limits of a follower's own style are told behind their sentence."""

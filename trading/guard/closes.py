@@ -1,4 +1,4 @@
-"""Closes of what a follower holds: asked for by its owner, or because a kill switch says so."""
+"""Closes of what a follower holds because a kill switch says so."""
 
 from __future__ import annotations
 
@@ -16,27 +16,6 @@ from trading.domain import priorities
 from trading.models import Holding
 from trading.signals.own import Mine, Place, close_holdings, leave_until_next_entry
 from trading.signals.record import OWNER
-
-
-def close_copies(
-    *, subscription_id: int, user_id: UUID, actor: str, symbol: str | None = None, market: str | None = None
-) -> int:
-    """Close what a subscription holds, whole, at once; its owner asks. Returns how many closes were begun.
-
-    What its lead has not left yet is not copied again until the lead's next entry. May be repeated: what is being
-    closed already is not closed twice.
-
-    :param symbol: only this one; `market` likewise
-    :raises pools.services.SubscriptionUnknown: this user has none of this id
-    """
-    one = pools.subscription(subscription_id=subscription_id, user_id=user_id)
-    rows = Holding.objects.filter(subscription_id=one.id).exclude(qty=0).order_by("pk")
-    if symbol is not None:
-        rows = rows.filter(symbol=symbol)
-    if market is not None:
-        rows = rows.filter(market=market)
-    held = [Mine.of(row) for row in rows]
-    return len(_close(one, held, cause="owner", priority=priorities.HIGH, actor=actor))
 
 
 def close_all_of(*, user_id: UUID, actor: str) -> int:

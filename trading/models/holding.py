@@ -34,6 +34,9 @@ class Holding(models.Model):
         default=False, db_default=False, help_text="Its owner closed it himself: it is not opened again unasked."
     )
     opened_at = models.DateTimeField(null=True, help_text="When it was last opened from nothing.")
+    left_qty = amount(default=0, db_default=0, help_text="What its owner kept when he left: it is ours no longer.")
+    left_cost = amount(default=0, db_default=0)
+    left_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField()
 
     class Meta:

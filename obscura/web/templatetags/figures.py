@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from obscura.core import clock as wall
 from obscura.web import pictures
 from obscura.web.numbers import DASH, exact, plain, rounded, signed
+from pools.types import Rung
 
 register = template.Library()
 
@@ -192,3 +193,13 @@ def bar(part: object, whole: object, label: str, tone: str = "") -> SafeString |
     if some is None or all_of_it is None:
         return ""
     return pictures.share_bar(some, all_of_it, label=label, tone=tone)
+
+
+@register.simple_tag
+def ladder(rungs: Iterable[Rung], limit: object) -> SafeString | str:
+    """A martingale's steps as columns against the amount that may be lost."""
+    most, steps = exact(limit), [(rung.amount, rung.together) for rung in rungs]
+    if most is None or not steps:
+        return ""
+    label = f"{len(steps)} steps, the last one {usd(steps[-1][0])}, together {usd(steps[-1][1])} of {usd(most)}"
+    return pictures.ladder(steps, limit=most, label=label)
