@@ -65,7 +65,7 @@ class CopyForm:
         if self.mode == SIMPLE or self.data is None:
             return terms
         style = self.style_form.is_valid() and self.rows.is_valid()
-        if terms and style and self.style_form.switched_on():
+        if terms and style and self.style_form.switched_on() and self.style_form.has_ladder():
             said, amounts = self.style(), self.terms_form.terms()
             if said and amounts and self.data.get("ladder_seen") != _fingerprint(said, amounts):
                 self.style_form.add_error("martingale", LOOK_FIRST)
@@ -95,7 +95,7 @@ class CopyForm:
     def ladder(self, terms: FixedAmount, *, slots: int) -> dict[str, Any] | None:
         """The martingale's ladder for the template, switched on or not, with the sign that it was seen."""
         style = self.style(climbing=True)
-        if style is None or style.martingale is None:
+        if style is None or style.martingale is None or (self.data is not None and not self.style_form.has_ladder()):
             return None
         on = style.martingale is not None if self.data is None else self.style_form.switched_on()
         rungs = ladder(style, terms=terms, slots=slots)

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from obscura.core.http.strict import Amount, Strict
 from pools import services as pools
 from pools.domain.style import FIXED, PLAIN, SIZINGS, Advanced, Martingale, Pair, dump
-from pools.domain.style_faults import rungs
+from pools.domain.style_faults import LEAST_TIMES, MOST_LEVELS, MOST_TIMES, rungs
 from pools.domain.terms import CENT, FixedAmount
 
 AMOUNTS = {
@@ -270,8 +270,11 @@ def _martingale(said: Mapping[str, Any], before: Martingale | None) -> Martingal
     missing = {f"martingale.{name}": "A martingale needs this figure." for name in LADDER if name not in known}
     if missing:
         raise pools.TermsInvalid(details={"fields": missing})
-    if not 0 <= known["levels"] <= 100 or not 0 < known["multiplier"] <= 100:
-        raise pools.TermsInvalid(details={"fields": {"martingale": "These figures cannot be reckoned with."}})
+    if not 1 <= known["levels"] <= MOST_LEVELS:
+        raise pools.TermsInvalid(details={"fields": {"martingale.levels": f"Use 1 to {MOST_LEVELS} levels."}})
+    if not LEAST_TIMES <= known["multiplier"] <= MOST_TIMES:
+        words = f"Multiply by {LEAST_TIMES} to {MOST_TIMES}."
+        raise pools.TermsInvalid(details={"fields": {"martingale.multiplier": words}})
     return Martingale(**known)
 
 

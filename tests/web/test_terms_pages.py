@@ -117,6 +117,9 @@ def test_what_is_typed_in_the_hidden_part_does_not_count(cleo, copy):
         ({"burst_opens": "3"}, "Give both: how many opens"),
         ({"allow": "BTCUSDT", "deny": "btc/usdt"}, "Take BTCUSDT out of one of the two lists."),
         ({"levels": "many"}, "Enter a whole number."),
+        ({"martingale": "on", "multiplier": "99999", "levels": "100"}, "Multiply by 1.1 to 4."),
+        ({"martingale": "on", "multiplier": "9", "levels": "20", "ladder_seen": "x"}, "Look at every step of it first"),
+        ({"martingale": "on"}, "Multiply by 1.1 to 4."),
         (
             {"pair-TOTAL_FORMS": "1", "pair-INITIAL_FORMS": "0", "pair-0-symbol": "btcusdt", "pair-0-stop_loss": "100"},
             "Stop at 0.1 to 99 percent.",
