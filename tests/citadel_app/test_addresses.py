@@ -70,7 +70,7 @@ def test_an_account_keeps_its_address_until_that_is_no_longer_there(two, alpha, 
 def test_accounts_that_were_there_before_keep_to_the_first(two, alpha, cast):
     ben = an_account(cast.ben(), "Main")
 
-    import_module("citadel.migrations.0010_egress_address").keep_to_the_first(apps, None)
+    import_module("citadel.migrations.0002_egress_address").keep_to_the_first(apps, None)
 
     ben.refresh_from_db()
     assert ben.egress_address == FIRST

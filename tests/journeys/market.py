@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from obscura.core import clock
 from pools.models import Subscription
 from tenants.models import Tenant
 from tests.web.stage import Stage
-from trading.conductor.plan import plan
+from trading.conductor.plan import PATIENCE, plan
 from trading.domain.intents import Intent
 from trading.domain.order_state import Status
 from trading.execution import execute, results
@@ -31,9 +32,9 @@ class Market(Stage):
         self.root = Path(__file__).resolve().parents[2]
         self.tenant = Tenant.objects.get(schema_name="t_alpha")
 
-    def lead_buys(self, *, price: str = "60000") -> Signal:
+    def lead_buys(self, *, price: str = "60000", ago: timedelta = timedelta(0)) -> Signal:
         """Ada buys half a bitcoin."""
-        at = clock.now()
+        at = clock.now() - ago
         half = Decimal("0.5")
         known = (Intent(leg=0, effect="open", side="buy", qty=half, fraction=Decimal(1), position_after=half),)
         source = Source(
@@ -84,6 +85,6 @@ class Market(Stage):
         results.write(schema="t_alpha", signal=signal, told=[told])
 
     def denied(self) -> None:
-        """Ada buys, and nothing is known of what she buys: every follower is denied."""
-        self.lead_buys()
+        """Ada bought, and nothing is known of the market for as long as a plan waits: every follower is denied."""
+        self.lead_buys(ago=PATIENCE)
         plan(tenant=self.tenant, pool_id=self.pool.pk)

@@ -24,6 +24,7 @@ def environment() -> dict[str, str]:
     one = connection.settings_dict
     user = quote(one["USER"]) + (f":{quote(one['PASSWORD'])}" if one["PASSWORD"] else "")
     return {
+        "OBSCURA_RUN": str(settings.RUN_DIR),
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "obscura.settings.test",
         "DATABASE_URL": f"postgresql://{user}@{one['HOST']}:{one['PORT']}/{one['NAME']}",

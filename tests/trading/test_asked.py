@@ -118,7 +118,7 @@ def test_what_was_recorded_is_planned_by_whoever_comes_next(alpha, cast):
     trading.unfollow(**asks(ben), close="now")
 
     promised = Nudge.objects.get(task="trading.plan")
-    assert (promised.tenant, promised.ids) == ("t_alpha", {"pool_id": str(pool.pk)})
+    assert (promised.tenant, promised.ids) == ("t_alpha", {"pool_id": str(pool.pk), "urgency": 10})
 
 
 # Once

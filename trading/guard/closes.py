@@ -35,7 +35,7 @@ def _close(one: SubscriptionRef, held: Sequence[Mine], *, cause: str, priority: 
         begun = close_holdings(
             place=place, holdings=held, source=OWNER, cause=cause, priority=priority, now=clock.now()
         )
-        leave_until_next_entry(place=place, holdings=begun)
+        leave_until_next_entry(pool_id=place.pool_id, holdings=begun)
         if begun:
             symbols = sorted({found.symbol for found in begun})
             audit.record(

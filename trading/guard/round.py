@@ -264,7 +264,7 @@ def _exit(one: One, held: Held, cause: Told, memory: Memory, now: datetime, coun
     with transaction.atomic():
         begun = _close(one, [held], cause.value, memory, now)
         # A lead that goes on buying what the follower's own stop has ended would undo the stop.
-        leave_until_next_entry(place=one.place, holdings=begun)
+        leave_until_next_entry(pool_id=one.place.pool_id, holdings=begun)
         counts.closes += len(begun)
         if begun:
             counts.told += notices.tell([_news(one, cause, words.exit_words(held, cause), held)], now=now)

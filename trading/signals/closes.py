@@ -12,6 +12,7 @@ from pools import services as pools
 from trading.leads import held_by_leads
 from trading.models import Holding
 from trading.signals.asked import alone, close_held, place_of
+from trading.signals.own import Mine, leave_until_next_entry
 
 
 def close_copies(
@@ -34,8 +35,10 @@ def close_copies(
             rows = rows.filter(market=market)
         begun = close_held(pool_id=one.pool_id, rows=list(rows.order_by("pk")))
         still = {held.place for held in held_by_leads(one.pool_id)}
-        kept = [row.pk for row in begun if place_of(row) in still]
-        Holding.objects.filter(pk__in=kept).update(closed_by_owner=True)
+        Holding.objects.filter(pk__in=[row.pk for row in begun if place_of(row) in still]).update(closed_by_owner=True)
+        # A lead's position may not be known where its trades are.
+        unknown = [Mine.of(row) for row in begun if place_of(row) not in still]
+        leave_until_next_entry(pool_id=one.pool_id, holdings=unknown)
         if begun:
             said = {"symbols": sorted({row.symbol for row in begun})}
             audit.record("trading.copies.closed", actor=actor, subject=f"subscription:{subscription_id}", **said)

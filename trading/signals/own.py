@@ -78,12 +78,12 @@ def close_holdings(
         return [begun[found.signals[0].external_id] for found in made if found.made]
 
 
-def leave_until_next_entry(*, place: Place, holdings: Sequence[Mine]) -> None:
+def leave_until_next_entry(*, pool_id: UUID, holdings: Sequence[Mine]) -> None:
     """Mark what was closed before its lead: the lead's additions are not copied until the lead is out.
 
     What the lead has left already is not marked: its next trade there is an entry.
     """
-    ids = [one.id for one in holdings if not _lead_is_out(place.pool_id, one)]
+    ids = [one.id for one in holdings if not _lead_is_out(pool_id, one)]
     if ids:
         Holding.objects.filter(pk__in=ids).update(closed_by_owner=True)
 
@@ -146,4 +146,4 @@ def _lead_is_out(pool_id: UUID, one: Mine) -> bool:
         position_side=one.side,
     )
     last = rows.order_by("-seq").values_list("effect", "fraction").first()
-    return last is not None and last[0] == Signal.Effect.CLOSE and last[1] >= 1
+    return last is None or (last[0] == Signal.Effect.CLOSE and last[1] >= 1)
