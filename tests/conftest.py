@@ -32,6 +32,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
+LONG = ("tests/journeys", "tests/trading/test_sentinel", "tests/tenants/test_stock_engine", "tests/core/test_dead")
+"""What takes longest begins first, so that no process has it left when the others are done."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_test_environment: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
     """The template database, built once per state of the migrations, and this process's copy of it."""

@@ -116,7 +116,8 @@ def test_a_broker_that_is_away_is_asked_twice_and_no_more():
 
         waiter = threading.Thread(target=refuse, daemon=True)
         waiter.start()
-        far = celery.Celery(broker=f"redis://127.0.0.1:{door.getsockname()[1]}/0")
+        address = f"redis://127.0.0.1:{door.getsockname()[1]}/0"
+        far = celery.Celery(broker=address, set_as_current=False)  # nobody else shall send to it
         far.conf.broker_transport_options = app.conf.broker_transport_options
         far.conf.task_queues = app.conf.task_queues
 
