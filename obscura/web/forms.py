@@ -39,9 +39,9 @@ class TermsForm(forms.Form):
     """How much may be invested and lost, and on which account."""
 
     investment = _dollars("Amount to invest", "The most that is invested at any moment.")
-    ready_to_lose = _dollars("Ready to lose", "When this much is lost, nothing new is opened any more.")
-    profit_target = _dollars("Stop when won", "Nothing new is opened once this much is won.", required=False)
-    daily_loss = _dollars("Lose in a day, at most", "Nothing new is opened until the next day (UTC).", required=False)
+    ready_to_lose = _dollars("Ready to lose", "When this much is lost, what is open is closed and nothing is opened.")
+    profit_target = _dollars("Stop when won", "Once this much is won, what is open is closed.", required=False)
+    daily_loss = _dollars("Lose in a day, at most", "What is open is closed until the next day (UTC).", required=False)
     account = forms.ChoiceField(label="Exchange account")
 
     def __init__(self, *args: Any, accounts: Iterable[AccountRef], **kwargs: Any) -> None:
