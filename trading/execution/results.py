@@ -31,6 +31,8 @@ from trading.venues.binance import Report, Trade
 
 _logger = log.get("results")
 
+OVER = frozenset({Status.CANCELED, Status.EXPIRED})
+
 
 class Told(NamedTuple):
     """One venue report on one order. `attempt` is the attempt it answers, or None where the venue was asked."""
@@ -133,6 +135,8 @@ def _change(row: _Row, told: Told, now: datetime) -> _Change | None:
         return None  # an earlier attempt's refusal says nothing about the present one
     if to == row.status and report.filled <= row.filled:
         return None
+    if report.filled < row.filled or (row.status in OVER and report.filled == row.filled and to is not Status.FILLED):
+        return None  # older than what is known: an order that is over is left for the sake of a fill alone
     if to != row.status and to not in TRANSITIONS[row.status]:
         if report.filled > row.filled:
             _logger.error("results.illegal_move", order=row.id, was=row.status.name, to=to.name)
