@@ -124,6 +124,15 @@ def test_a_short_is_paid_for_at_the_highest_price_it_may_fill_at():
     assert (copy.qty, copy.reserved) == (D("0.00199"), D("99.9975"))
 
 
+def test_a_sale_whose_limit_a_tick_lifts_above_the_book_is_paid_for_at_its_limit():
+    facts = market(bid="0.00000001", ask="0.00000001", tick=D("0.01"), step=D(0), min_notional=D(0))
+    decision = decided(ben(), lead=adas(market="usdm", side="sell", price=None), markets={"live": facts})
+
+    (copy,) = decision.copies
+    assert decision.shapes["live"].limit_price == D("0.01")
+    assert (copy.qty, copy.reserved) == (D(9000), D(90))  # as many as the venue takes at once, at a cent each
+
+
 def test_the_cap_of_a_sale_is_the_next_tick_above_it_never_below():
     lead = adas(market="usdm", side="sell", price=D("50000.01"))
     decision = decided(ben(), lead=lead, markets={"live": market(bid="50000", ask="50001")})

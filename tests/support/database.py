@@ -11,11 +11,13 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import psycopg
 from django.conf import settings
 from django.db import connection, connections
+from django.db.backends.utils import CursorWrapper
 
 from obscura.core.db.migrations_hash import fingerprint
 
@@ -48,28 +50,51 @@ def copy_of_template() -> Iterator[None]:
 
 
 def empty() -> None:
-    """Remove every row that a test committed; tenants, hosts and lookup rows stay."""
+    """Remove every row that a test committed; tenants, hosts and lookup rows stay, sequences begin again.
+
+    Only what holds rows is touched: to truncate all of some 150 tables takes a hundred times as long.
+    """
     connection.set_schema_to_public()
+    with connection.cursor() as cursor:
+        cursor.execute("set session_replication_role = replica")  # foreign keys and append-only triggers stand aside
+        cursor.execute(_which_hold_rows(connection.settings_dict["NAME"]))
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"delete from {table}")
+        cursor.execute("set session_replication_role = default")
+        cursor.execute(
+            "select setval(format('%%I.%%I', schemaname, sequencename)::regclass, start_value, false) from pg_sequences"
+            " where schemaname = any(%s) and last_value is not null and not sequencename = any(%s)",
+            [["public", *TENANTS], [f"{name}_id_seq" for name in KEPT_TABLES]],
+        )
+        _drop_opened_tenants(cursor)
+        cursor.execute("update tenants_tenant set status = 'open', entitlements = '{}'")
+
+
+@cache
+def _which_hold_rows(database: str) -> str:
+    """One statement that names the tables with rows in them."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select format('%%I.%%I', schemaname, tablename) from pg_tables"
             " where schemaname = any(%s) and not tablename = any(%s)",
             [["public", *TENANTS], list(KEPT_TABLES)],
         )
-        tables = ", ".join(name for (name,) in cursor.fetchall())
-        cursor.execute(f"truncate {tables} restart identity cascade")
+        tables = [name for (name,) in cursor.fetchall()]
+    return " union all ".join(f"select '{table}' where exists (select from {table})" for table in tables)
+
+
+def _drop_opened_tenants(cursor: CursorWrapper) -> None:
+    cursor.execute(
+        "select schema_name from tenants_tenant where not schema_name = any(%s)",
+        [["public", settings.TEMPLATE_SCHEMA, *TENANTS]],
+    )
+    for (schema,) in cursor.fetchall():
+        cursor.execute(f'drop schema if exists "{schema}" cascade')
         cursor.execute(
-            "select schema_name from tenants_tenant where not schema_name = any(%s)",
-            [["public", settings.TEMPLATE_SCHEMA, *TENANTS]],
+            "delete from tenants_domain using tenants_tenant t where t.id = tenant_id and t.schema_name = %s",
+            [schema],
         )
-        for (schema,) in cursor.fetchall():
-            cursor.execute(f'drop schema if exists "{schema}" cascade')
-            cursor.execute(
-                "delete from tenants_domain using tenants_tenant t where t.id = tenant_id and t.schema_name = %s",
-                [schema],
-            )
-            cursor.execute("delete from tenants_tenant where schema_name = %s", [schema])
-        cursor.execute("update tenants_tenant set status = 'open', entitlements = '{}'")
+        cursor.execute("delete from tenants_tenant where schema_name = %s", [schema])
 
 
 def _state() -> str:

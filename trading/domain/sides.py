@@ -97,7 +97,8 @@ class Side:
             base = lead.price or touch
             kind, tif = "limit", "IOC"
             limit = _on_tick(base * (1 + cap if lead.side == "buy" else 1 - cap), lead.side, rules)
-            size_price = limit if lead.side == "buy" else max(base, touch) * (1 + cap)
+            # A tick may lift the limit of a sale above the whole book where the price is smaller than the tick.
+            size_price = limit if lead.side == "buy" else max(limit, max(base, touch) * (1 + cap))
         shape = Shape(kind, tif, limit, touch, leverage, lead.effect == "close" and lead.market == "usdm")
         slot = lead.weight / terms.slots
         denied = _closed_door(lead=lead, terms=terms, style=style, facts=facts, touch=touch, slippage=slippage, now=now)
