@@ -9,8 +9,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -18,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+
+from tests.support import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,35 +36,28 @@ class Venue:
         self.folder, self.more = folder, more
         self.ports: dict[str, int] = {}
         self.ready = ""
-        self.process: subprocess.Popen[str] | None = None
+        self.process: warm.Process | None = None
         self.start()
 
     def start(self) -> None:
         address = "127.0.0.1:0"
-        command = [sys.executable, "-m", "trading.venues.paper", "--http", address, "--tls", address]
-        command += ["--control", address, "--dir", str(self.folder), *self.more]
+        arguments = ["--http", address, "--tls", address, "--control", address, "--dir", str(self.folder), *self.more]
+        reading, writing = os.pipe()
         # Its log goes to a file: a pipe that nobody reads would stop it one day.
-        with (self.folder.parent / f"{self.folder.name}.log").open("a") as log:
-            self.process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env={**os.environ, "PYTHONWARNINGS": ""},
-            )
-        assert self.process.stdout
-        self.ready = self.process.stdout.readline()
+        with (self.folder.parent / f"{self.folder.name}.log").open("ab") as log:
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+            self.process = warm.Process("trading.venues.paper", *arguments, env=environment, out=writing, err=log)
+        os.close(writing)
+        with os.fdopen(reading) as said:
+            self.ready = said.readline()
         self.ports = {name: int(port) for name, port in re.findall(r"(http|tls|control)=(\d+)", self.ready)}
         assert self.ports, (self.folder.parent / f"{self.folder.name}.log").read_text()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it with a signal; its exit code."""
-        assert self.process and self.process.stdout
+        assert self.process
         self.process.send_signal(number)
-        code = self.process.wait(10)
-        self.process.stdout.close()
-        return code
+        return self.process.wait(10)
 
     def restart(self, number: int = signal.SIGTERM) -> None:
         self.stop(number)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +12,8 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.db import connection
+
+from tests.support import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0
@@ -34,18 +34,10 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(*arguments: str, log: Path, extra: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """``python <arguments>`` for the length of the block, in a process group of its own that is killed at its end."""
+def running(module: str, *arguments: str, log: Path, extra: dict[str, str] | None = None) -> Iterator[warm.Process]:
+    """``python -m <module> <arguments>`` for the length of the block; its process group is killed at its end."""
     with log.open("ab") as out:
-        child = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env={**environment(), **(extra or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
+        child = warm.Process(module, *arguments, env={**environment(), **(extra or {})}, out=out, err=out)
     try:
         yield child
     finally:
@@ -68,7 +60,6 @@ def eventually(true: Callable[[], object], *, log: Path | None = None, every_s: 
 def celery_worker(queues: Sequence[str], *, include: str) -> tuple[str, ...]:
     """Arguments of one worker process without children, that also knows the tasks of a test's module."""
     return (
-        "-m",
         "celery",
         "-A",
         "obscura",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,8 +14,9 @@ from django.conf import settings
 from django.db import connection
 
 from citadel.models import Credential, ExchangeAccount
-from tests.citadel.support import ROOT, Person, Vault, seal
+from tests.citadel.support import Person, Vault, seal
 from tests.contracts.support import Key, Venue
+from tests.support import warm
 from tests.trading.support import lead
 from trading.models import LeadFill
 from trading.sentinel import state
@@ -39,7 +38,7 @@ class House:
         self.venue.price("SOLUSDT", "100")
         self.vault = Vault(folder / "run", self.venue.ports["http"])
         self.vault.start_signer()
-        self.sentinel: subprocess.Popen[bytes] | None = None
+        self.sentinel: warm.Process | None = None
         self.key = self.venue.account("ada", spot={"USDT": "10000000"}, usdm={"USDT": "10000000"})
         self.pool, self.trader = lead(ada)
         self._enrol(self.trader.account, self.key)
@@ -70,13 +69,7 @@ class House:
     def start(self, **extra: str) -> None:
         """Start the sentinel and wait until both of Ada's streams are live."""
         with (self.folder / "sentinel.log").open("ab") as out:
-            self.sentinel = subprocess.Popen(
-                [sys.executable, "-m", "trading.sentinel"],
-                cwd=ROOT,
-                env=self.environment(**extra),
-                stdout=out,
-                stderr=out,
-            )
+            self.sentinel = warm.Process("trading.sentinel", env=self.environment(**extra), out=out, err=out)
         pid = str(self.sentinel.pid)
         self.until(lambda: self.live() == {"spot", "usdm"} and self.published_by(pid), "the streams are live")
 
