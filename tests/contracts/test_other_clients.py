@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
+import importlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from binance_common.configuration import ConfigurationRestAPI, ConfigurationWebSocketAPI, ConfigurationWebSocketStreams
-from binance_common.errors import BadRequestError
-from binance_sdk_derivatives_trading_usds_futures.derivatives_trading_usds_futures import DerivativesTradingUsdsFutures
-from binance_sdk_spot.spot import Spot
 
 from .support import Key, Venue
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)  # python-binance imports an old name of websockets
-    from binance.client import Client
-    from binance.exceptions import BinanceAPIException
+pytestmark = pytest.mark.xdist_group("sdks")
+
+
+@pytest.fixture(scope="module")
+def sdks() -> Any:
+    """The module of clients."""
+    return importlib.import_module("tests.contracts.sdks")
 
 
 @pytest.fixture
@@ -27,8 +26,8 @@ def ben(venue: Venue) -> Key:
 
 
 @pytest.fixture
-def python_binance(venue: Venue, ben: Key) -> Iterator[Client]:
-    client = Client(ben.api_key, ben.secret, ping=False)
+def python_binance(venue: Venue, ben: Key, sdks: Any) -> Iterator[Any]:
+    client = sdks.Client(ben.api_key, ben.secret, ping=False)
     client.API_URL, client.FUTURES_URL = f"{venue.url}/api", f"{venue.url}/fapi"
     yield client
     client.close_connection()
@@ -36,11 +35,11 @@ def python_binance(venue: Venue, ben: Key) -> Iterator[Client]:
     asyncio.set_event_loop(None)
 
 
-def rest(venue: Venue, key: Key) -> ConfigurationRestAPI:
-    return ConfigurationRestAPI(api_key=key.api_key, api_secret=key.secret, base_path=venue.url, retries=0)
+def rest(sdks: Any, venue: Venue, key: Key) -> Any:
+    return sdks.ConfigurationRestAPI(api_key=key.api_key, api_secret=key.secret, base_path=venue.url, retries=0)
 
 
-def test_python_binance_trades_spot(venue: Venue, ben: Key, python_binance: Client) -> None:
+def test_python_binance_trades_spot(venue: Venue, ben: Key, python_binance: Any, sdks: Any) -> None:
     client = python_binance
 
     order = client.order_market_buy(symbol="BTCUSDT", quantity="0.01")
@@ -52,12 +51,12 @@ def test_python_binance_trades_spot(venue: Venue, ben: Key, python_binance: Clie
     assert [trade["orderId"] for trade in client.get_my_trades(symbol="BTCUSDT")] == [order["orderId"]]
     assert client.get_symbol_info("BTCUSDT")["baseAsset"] == "BTC"
     assert len(client.get_order_book(symbol="BTCUSDT", limit=5)["asks"]) == 5
-    with pytest.raises(BinanceAPIException) as refused:
+    with pytest.raises(sdks.BinanceAPIException) as refused:
         client.order_market_buy(symbol="BTCUSDT", quantity="5")
     assert refused.value.code == -2010
 
 
-def test_python_binance_trades_usdm(venue: Venue, ben: Key, python_binance: Client) -> None:
+def test_python_binance_trades_usdm(venue: Venue, ben: Key, python_binance: Any, sdks: Any) -> None:
     client = python_binance
 
     client.futures_change_leverage(symbol="BTCUSDT", leverage=10)
@@ -69,13 +68,13 @@ def test_python_binance_trades_usdm(venue: Venue, ben: Key, python_binance: Clie
     assert (position["positionAmt"], position["positionSide"]) == ("0.1", "BOTH")
     assert client.futures_account_balance()[0]["balance"] == "9997"
     assert len(client.futures_account_trades(symbol="BTCUSDT")) == 1
-    with pytest.raises(BinanceAPIException) as refused:
+    with pytest.raises(sdks.BinanceAPIException) as refused:
         client.futures_change_margin_type(symbol="BTCUSDT", marginType="CROSSED")
     assert refused.value.code == -4046
 
 
-def test_the_official_spot_sdk_trades(venue: Venue, ben: Key) -> None:
-    api = Spot(config_rest_api=rest(venue, ben)).rest_api
+def test_the_official_spot_sdk_trades(venue: Venue, ben: Key, sdks: Any) -> None:
+    api = sdks.Spot(config_rest_api=rest(sdks, venue, ben)).rest_api
 
     order = api.new_order("BTCUSDT", "BUY", "MARKET", quantity=0.01, new_client_order_id="sdk").data()
     assert (order.status, order.executed_qty, order.fills[0].price) == ("FILLED", "0.01000000", "60000.00000000")
@@ -87,12 +86,12 @@ def test_the_official_spot_sdk_trades(venue: Venue, ben: Key) -> None:
     assert api.delete_order("BTCUSDT", order_id=waiting.order_id).data().status == "CANCELED"
     assert [one.order_id for one in api.my_trades("BTCUSDT").data()] == [order.order_id]
     assert api.exchange_info("BTCUSDT").data().symbols[0].symbol == "BTCUSDT"
-    with pytest.raises(BadRequestError):
+    with pytest.raises(sdks.BadRequestError):
         api.new_order("BTCUSDT", "BUY", "MARKET", quantity=5)
 
 
-def test_the_official_usdm_sdk_trades(venue: Venue, ben: Key) -> None:
-    api = DerivativesTradingUsdsFutures(config_rest_api=rest(venue, ben)).rest_api
+def test_the_official_usdm_sdk_trades(venue: Venue, ben: Key, sdks: Any) -> None:
+    api = sdks.DerivativesTradingUsdsFutures(config_rest_api=rest(sdks, venue, ben)).rest_api
 
     assert api.change_initial_leverage("BTCUSDT", 10).data().leverage == 10
     order = api.new_order("BTCUSDT", "BUY", "MARKET", quantity=0.1, new_order_resp_type="RESULT").data()
@@ -104,19 +103,19 @@ def test_the_official_usdm_sdk_trades(venue: Venue, ben: Key) -> None:
     assert [one.order_id for one in api.account_trade_list("BTCUSDT").data()] == [order.order_id]
     assert api.get_current_position_mode().data().dual_side_position is False
     assert len(api.start_user_data_stream().data().listen_key) == 64
-    with pytest.raises(BadRequestError):
+    with pytest.raises(sdks.BadRequestError):
         api.new_order("BTCUSDT", "SELL", "MARKET", quantity=1, position_side="SHORT")
 
 
 @pytest.mark.filterwarnings("ignore:parameter 'timeout' of type 'float':DeprecationWarning")  # the SDK's own
-def test_the_official_sdk_hears_its_user_stream_and_trades_over_the_socket(venue: Venue, ben: Key) -> None:
+def test_the_official_sdk_hears_its_user_stream_and_trades_over_the_socket(venue: Venue, ben: Key, sdks: Any) -> None:
     url = venue.url.replace("http", "ws")
-    sdk = Spot(
-        config_rest_api=rest(venue, ben),
-        config_ws_api=ConfigurationWebSocketAPI(
+    sdk = sdks.Spot(
+        config_rest_api=rest(sdks, venue, ben),
+        config_ws_api=sdks.ConfigurationWebSocketAPI(
             api_key=ben.api_key, api_secret=ben.secret, stream_url=f"{url}/ws-api/v3", reconnect_attempts=1
         ),
-        config_ws_streams=ConfigurationWebSocketStreams(stream_url=url, reconnect_attempts=1),
+        config_ws_streams=sdks.ConfigurationWebSocketStreams(stream_url=url, reconnect_attempts=1),
     )
 
     async def story() -> None:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.test import Client
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.journeys.market import Market
@@ -81,12 +84,18 @@ def visit(served: Served, chrome: Browser) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.fixture
-def signed_in(visit: Callable[..., Page]) -> Callable[..., Page]:
-    """``signed_in("ben")``: a window in which Ben has signed in, by typing."""
+def signed_in(visit: Callable[..., Page], served: Served, client_at: Callable[..., Client]) -> Callable[..., Page]:
+    """``signed_in("ben")``: a window with Ben's session, on the page of pools; ``typing=True``: he signs in himself."""
 
-    def make(name: str, **options: Any) -> Page:
+    def make(name: str, *, typing: bool = False, **options: Any) -> Page:
         page = visit(**options)
-        sign_in(page, name)
+        if typing:
+            sign_in(page, name)
+            return page
+        user = get_user_model().objects.get(email=f"{name}@example.com")
+        session = client_at("alpha.testserver", user=user).cookies[settings.SESSION_COOKIE_NAME].value
+        page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": served.url()}])
+        page.goto("/pools/")
         return page
 
     return make

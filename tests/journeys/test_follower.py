@@ -20,7 +20,7 @@ def live(page):
 
 
 def test_cleo_signs_in_and_copies_a_pool(market, signed_in):
-    page = signed_in("cleo")
+    page = signed_in("cleo", typing=True)
     page.get_by_role("link", name="Northern Momentum").click()
     page.get_by_role("link", name="Copy this pool").click()
     page.get_by_label("Amount to invest", exact=True).fill("500")
