@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -37,13 +38,34 @@ LONG = ("tests/journeys", "tests/trading/test_sentinel", "tests/tenants/test_sto
 """What takes longest begins first, so that no process has it left when the others are done."""
 
 
+PATIENT = "tests/trading/engine"
+"""What waits for a venue more than it computes is spread among the rest, so that no core idles meanwhile."""
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    first = [item for item in items if item.nodeid.startswith(LONG)]
+    rest = [item for item in items if not item.nodeid.startswith(LONG)]
+    items[:] = [*first, *_spread(rest)]
     # What is imported by now stays: looking through it for garbage again and again costs a tenth of the suite.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def _spread(items: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """Between one module and the next come as many of the patient ones as keep pace; modules stay together."""
+    patient = [item for item in items if item.nodeid.startswith(PATIENT)]
+    busy = [item for item in items if not item.nodeid.startswith(PATIENT)]
+    given = done = 0
+    for _, module in itertools.groupby(busy, key=lambda item: item.path):
+        for item in module:
+            yield item
+            done += 1
+        due = len(patient) * done // len(busy)
+        yield from patient[given:due]
+        given = due
+    yield from patient[given:]
 
 
 @pytest.fixture(scope="session")

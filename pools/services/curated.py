@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from obscura.core import clock
 from obscura.core.audit import write as audit
@@ -22,6 +22,11 @@ from tenants.scope import PUBLIC, current, each, entered
 Published = CuratedPool.Status
 
 _COPIED = ("name", "description", "risk_class", "slots", "leverage", "max_slippage_bps", "signal_ttl_s")
+
+_FOLLOWED_IN = """select following.tenant from public.curated_curatedfollowing following
+ join public.tenants_tenant tenant on tenant.schema_name = following.tenant
+ where following.pool_id = %s and following.followers > 0 and tenant.status = 'open' and following.tenant <> %s
+ order by following.tenant"""
 
 
 class PoolUnfit(Conflict):
@@ -121,12 +126,9 @@ def count_here(pool_id: UUID) -> None:
 
 def relay_targets(pool_id: UUID) -> list[str]:
     """Schemas of the other open tenants where somebody follows a curated pool."""
-    followed = CuratedFollowing.objects.filter(pool_id=pool_id, followers__gt=0)
-    schemas = set(followed.values_list("tenant", flat=True)) - {current()}
-    if not schemas:
-        return []
-    rows = Tenant.objects.filter(schema_name__in=schemas, status=Tenant.Status.OPEN)
-    return sorted(rows.values_list("schema_name", flat=True))
+    with connection.cursor() as cursor:
+        cursor.execute(_FOLLOWED_IN, [pool_id, current()])
+        return [schema for (schema,) in cursor.fetchall()]
 
 
 def home_of(pool_id: UUID) -> str:

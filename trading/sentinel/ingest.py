@@ -20,7 +20,7 @@ from tenants.scope import current
 from trading.domain import priorities
 from trading.domain.intents import ONE, SELL, SPOT, USDM, ZERO, Delta, Intent, Piece, Wait, delta
 from trading.market import cache
-from trading.models import LeadFill
+from trading.models import LeadFill, Signal
 from trading.sentinel import worth
 from trading.sentinel.book import Book, lock
 from trading.sentinel.seen import SeenFill
@@ -161,15 +161,12 @@ def _group(
             means = _means(account_id, market, symbol) if leads else worth.UNKNOWN
             for lead in leads:
                 source = _source(lead, exchange, environment, rows[0], found, known, means)
-                held = relay.is_relayed(lead.pool_id)
-                recorded = record(pool_id=lead.pool_id, sources=[source], held=held)[0]
+                targets = relay.targets_of(lead.pool_id)
+                recorded = record(pool_id=lead.pool_id, sources=[source], held=bool(targets))[0]
                 if recorded.made:
                     made += len(recorded.signals)
-                    if held:
-                        urgent = min(one.priority for one in recorded.signals)
-                        relays.append(
-                            relay.promise(pool_id=lead.pool_id, external_id=found.external_id, priority=urgent)
-                        )
+                    if targets:
+                        relays.append(_promised(lead.pool_id, found.external_id, recorded.signals, targets))
             _consume(rows, found.external_id)
     if book is not None:
         book.write()
@@ -179,6 +176,11 @@ def _group(
     elif promised is None:
         promised = _promise(account_id)
     return Ingested(len(new), made, until, promised, tuple(relays))
+
+
+def _promised(pool_id: UUID, external_id: str, signals: Sequence[Signal], targets: Sequence[str]) -> relay.Relay:
+    urgent = min(one.priority for one in signals)
+    return relay.promise(pool_id=pool_id, external_id=external_id, priority=urgent, signals=signals, targets=targets)
 
 
 def _book(

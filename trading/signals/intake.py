@@ -204,7 +204,7 @@ def _write(pool_id: UUID, sources: Sequence[Source | Problem]) -> list[Recorded 
     good = [source for source in sources if isinstance(source, Source)]
     promises: list[relay.Relay] = []
     with transaction.atomic():
-        held = relay.is_relayed(pool_id)
+        held = bool(relay.targets_of(pool_id))
         written = iter(record(pool_id=pool_id, sources=good, held=held)) if good else iter(())
         found = [next(written) if isinstance(source, Source) else None for source in sources]
         for one in found:

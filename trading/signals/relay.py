@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -37,15 +37,27 @@ class Relay:
     pool_id: UUID
     external_id: str
     message: Message
+    signals: tuple[Signal, ...] = ()
+    targets: tuple[str, ...] = ()
 
 
-def is_relayed(pool_id: UUID) -> bool:
-    """Whether signals of this pool of the present tenant are relayed: then its own plan waits for its drawn turn."""
-    return _is_zero(current()) and bool(pools.relay_targets(pool_id))
+def targets_of(pool_id: UUID) -> tuple[str, ...]:
+    """The tenants to which signals of this pool of the present tenant are relayed. Where there are any, its own plan
+    waits for its drawn turn among them."""
+    return tuple(pools.relay_targets(pool_id)) if _is_zero(current()) else ()
 
 
-def promise(*, pool_id: UUID, external_id: str, priority: int = priorities.NORMAL) -> Relay:
+def promise(
+    *,
+    pool_id: UUID,
+    external_id: str,
+    priority: int = priorities.NORMAL,
+    signals: Sequence[Signal] = (),
+    targets: Sequence[str] = (),
+) -> Relay:
     """In the recording transaction, of a signal whose plan is held: a promise to relay it, and to plan it here.
+
+    :param signals: what was recorded, and `targets` to which it goes, so that whoever sends it need not ask again
 
     Nothing is sent by this. Call `send` after the commit, or hand the message to the broker.
     """
@@ -54,7 +66,7 @@ def promise(*, pool_id: UUID, external_id: str, priority: int = priorities.NORMA
     with connection.cursor() as cursor:
         queue = priorities.queue_of(priority)
         message = write(cursor.cursor, tenant=origin, task=TASK, queue=queue, ids=ids)
-    return Relay(origin, pool_id, external_id, message)
+    return Relay(origin, pool_id, external_id, message, tuple(signals), tuple(targets))
 
 
 def _is_zero(schema: str) -> bool:
@@ -71,28 +83,31 @@ def send(relays: Iterable[Relay]) -> int:
     for one in relays:
         with entered(one.origin):
             try:
-                made += relay(pool_id=one.pool_id, external_id=one.external_id)
+                made += relay(
+                    pool_id=one.pool_id, external_id=one.external_id, signals=one.signals, targets=one.targets
+                )
             except RelayIncomplete:
                 continue  # logged where it happened; the sweep comes back to the promise
             done(one.message.id)
     return made
 
 
-def relay(*, pool_id: UUID, external_id: str) -> int:
+def relay(*, pool_id: UUID, external_id: str, signals: Sequence[Signal] = (), targets: Sequence[str] = ()) -> int:
     """Write a signal of the present tenant, as it is, into each tenant that follows, and plan it here. Safe to repeat.
 
     Each tenant has a transaction of its own, and this one a place among them: their order is drawn from the signal's
     seed, which is committed to as the followers' order is. A tenant is told its place and what all drew, without names.
 
+    :param signals: the signals of that id, by leg; looked up where they are not given, as `targets` are
     :returns: in how many tenants it was new
     :raises RelayIncomplete: a tenant could not be written; the others were
     """
-    signals = list(Signal.objects.filter(pool_id=pool_id, external_id=external_id).order_by("leg"))
+    signals = signals or list(Signal.objects.filter(pool_id=pool_id, external_id=external_id).order_by("leg"))
     if not signals:
         return 0
     source, home = _source(signals), current()
     seed = draws.seed(schema=home, pool_id=pool_id, seq=signals[0].seq)
-    order = draw.of_tenants(seed=seed, names=[home, *pools.relay_targets(pool_id)])
+    order = draw.of_tenants(seed=seed, names=[home, *(targets or pools.relay_targets(pool_id))])
     values = [draw.value_of(seed=seed, name=schema).hex() for schema in order]
     made, failed, here = 0, [], False
     try:
@@ -117,7 +132,7 @@ def relay(*, pool_id: UUID, external_id: str) -> int:
     return made
 
 
-def _source(signals: list[Signal]) -> Source:
+def _source(signals: Sequence[Signal]) -> Source:
     first = signals[0]
     return Source(
         external_id=first.external_id,
