@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg.sql import SQL, Composed, Identifier
+from obscura.core.db.statements import of_schema
 
 # Text is cheaper to send and to read than binary numerics; uuids stay text from here to the signer.
 FOLLOWER = """s.id, s.user_id::text, s.account_id::text, a.exchange, a.environment, a.status = 'active',
@@ -108,14 +107,9 @@ def _numbers(values: Iterable[object]) -> str:
     return "{" + ",".join([str(value) for value in values]) + "}"
 
 
-@lru_cache(maxsize=4096)
-def _sql(template: str, schema: str) -> Composed:
-    return SQL(template).format(s=Identifier(schema))  # type: ignore[arg-type]
-
-
 def terms(cursor: Any, *, schema: str, pool_id: UUID) -> PoolTermsRow | None:
     """The pool's terms; None where there is no such pool."""
-    row = cursor.execute(_sql(_TERMS, schema), [pool_id]).fetchone()
+    row = cursor.execute(of_schema(_TERMS, schema), [pool_id]).fetchone()
     if row is None:
         return None
     return PoolTermsRow(row[0] == "active", row[1], row[2], row[3], timedelta(seconds=row[4]), bool(row[5]))
@@ -124,7 +118,7 @@ def terms(cursor: Any, *, schema: str, pool_id: UUID) -> PoolTermsRow | None:
 def chunk(cursor: Any, *, schema: str, pool_id: UUID, after: int, until: int, limit: int) -> list[tuple[Any, ...]]:
     """The next `limit` live subscriptions of a pool behind id `after` and up to id `until`, in the order of their ids,
     locked, as trading.domain.fanout.Follower."""
-    rows: list[tuple[Any, ...]] = cursor.execute(_sql(_CHUNK, schema), [pool_id, after, until, limit]).fetchall()
+    rows: list[tuple[Any, ...]] = cursor.execute(of_schema(_CHUNK, schema), [pool_id, after, until, limit]).fetchall()
     return rows
 
 
@@ -133,13 +127,13 @@ def chunk_around(
 ) -> list[tuple[Any, ...]]:
     """As `chunk`, and with them the `more` lowest with ids under `below`."""
     given = [pool_id, pool_id, after, until, limit, pool_id, below, more, limit]
-    rows: list[tuple[Any, ...]] = cursor.execute(_sql(_CHUNK_AROUND, schema), given).fetchall()
+    rows: list[tuple[Any, ...]] = cursor.execute(of_schema(_CHUNK_AROUND, schema), given).fetchall()
     return rows
 
 
 def drawn(cursor: Any, *, schema: str, pool_id: UUID, lot: int) -> tuple[int, int, int, int]:
     """How many follow a pool, the number (from 0, by id) of the one whom `lot` falls on, its id, and the highest id."""
-    row: tuple[int, int, int, int] = cursor.execute(_sql(_DRAWN, schema), [str(lot), str(lot), pool_id]).fetchone()
+    row: tuple[int, int, int, int] = cursor.execute(of_schema(_DRAWN, schema), [str(lot), str(lot), pool_id]).fetchone()
     return row
 
 
@@ -147,38 +141,38 @@ def reserve(cursor: Any, *, schema: str, amounts: Sequence[tuple[int, Decimal]])
     """Hold these amounts (USD) of these subscriptions, whose rows the caller has locked."""
     if amounts:
         ids, sums = zip(*amounts, strict=True)
-        cursor.execute(_sql(_RESERVE, schema), [_numbers(ids), _numbers(sums)])
+        cursor.execute(of_schema(_RESERVE, schema), [_numbers(ids), _numbers(sums)])
 
 
 def lock(cursor: Any, *, schema: str, subscriptions: Sequence[int]) -> None:
     """Lock these subscriptions in the order of their ids."""
-    cursor.execute(_sql(_LOCK, schema), [sorted(set(subscriptions))])
+    cursor.execute(of_schema(_LOCK, schema), [sorted(set(subscriptions))])
 
 
 def settle(cursor: Any, *, schema: str, changes: Sequence[Settlement], today: date) -> None:
     """Write what results changed; the rows must be locked. The day's own result starts anew with a new day."""
     if changes:
         columns = [_numbers(column) for column in zip(*changes, strict=True)]
-        cursor.execute(_sql(_SETTLE, schema), [today, today, *columns])
+        cursor.execute(of_schema(_SETTLE, schema), [today, today, *columns])
 
 
 def accounts_of(cursor: Any, *, schema: str, subscriptions: Sequence[int]) -> list[tuple[Any, ...]]:
     """The active accounts of these subscriptions: account id, user id, exchange, environment."""
-    rows: list[tuple[Any, ...]] = cursor.execute(_sql(_OF_SUBSCRIPTIONS, schema), [list(subscriptions)]).fetchall()
+    rows: list[tuple[Any, ...]] = cursor.execute(of_schema(_OF_SUBSCRIPTIONS, schema), [list(subscriptions)]).fetchall()
     return rows
 
 
 def on_accounts(cursor: Any, *, schema: str, accounts: Sequence[str]) -> dict[int, str]:
     """The account of each subscription that trades on one of these, or did so within a day."""
-    return dict(cursor.execute(_sql(_ON_ACCOUNTS, schema), [list(accounts)]).fetchall())
+    return dict(cursor.execute(of_schema(_ON_ACCOUNTS, schema), [list(accounts)]).fetchall())
 
 
 def closing(cursor: Any, *, schema: str) -> list[int]:
     """Subscriptions that only wait for what is open to be closed."""
-    return [row[0] for row in cursor.execute(_sql(_CLOSING, schema)).fetchall()]
+    return [row[0] for row in cursor.execute(of_schema(_CLOSING, schema)).fetchall()]
 
 
 def environments(cursor: Any, *, schema: str, subscriptions: Sequence[int]) -> dict[int, tuple[str, str]]:
     """By subscription: the exchange and the environment of its account."""
-    rows = cursor.execute(_sql(_ENVIRONMENTS, schema), [list(subscriptions)]).fetchall()
+    rows = cursor.execute(of_schema(_ENVIRONMENTS, schema), [list(subscriptions)]).fetchall()
     return {row[0]: (row[1], row[2]) for row in rows}

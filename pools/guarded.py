@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, NamedTuple
 
-from psycopg.sql import SQL, Composed, Identifier
-
+from obscura.core.db.statements import of_schema
 from pools.followers import FOLLOWER
 
 _WATCHED = (
@@ -44,18 +42,13 @@ class Guarded(NamedTuple):
     stopped_at: datetime | None
 
 
-@lru_cache(maxsize=4096)
-def _sql(template: str, schema: str) -> Composed:
-    return SQL(template).format(s=Identifier(schema))  # type: ignore[arg-type]
-
-
 def watched(cursor: Any, *, schema: str) -> list[tuple[tuple[Any, ...], Guarded]]:
     """Subscriptions with something open, those that wait for their next day, and those whose peak is behind.
 
     Each as (the columns of `pools.followers.chunk`, the rest).
     """
     width = -len(Guarded._fields)
-    rows = cursor.execute(_sql(_WATCHED, schema)).fetchall()
+    rows = cursor.execute(of_schema(_WATCHED, schema)).fetchall()
     return [(row[:width], Guarded(*row[width:])) for row in rows]
 
 
@@ -63,4 +56,4 @@ def raise_peaks(cursor: Any, *, schema: str, peaks: Mapping[int, Decimal]) -> No
     """Write the highest results, by subscription; one that is lower than what is known changes nothing."""
     if peaks:
         ids = list(peaks)
-        cursor.execute(_sql(_PEAKS, schema), [ids, ids, [str(peaks[one]) for one in ids]])
+        cursor.execute(of_schema(_PEAKS, schema), [ids, ids, [str(peaks[one]) for one in ids]])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import select
 import threading
-from functools import lru_cache
 
 import psycopg
 from django.db import connection as django_connection
 from psycopg.pq import TransactionStatus
-from psycopg.sql import SQL, Composed, Identifier
+
+from obscura.core.db.statements import of_schema as sql
+
+__all__ = ["close", "session", "sql"]
 
 _local = threading.local()
 
@@ -61,9 +63,3 @@ def close() -> None:
     if kept is not None and not kept.closed:
         kept.close()
     _local.session = None
-
-
-@lru_cache(maxsize=4096)
-def sql(template: str, schema: str) -> Composed:
-    """A statement with the tenant's schema written into it wherever it says {s}."""
-    return SQL(template).format(s=Identifier(schema))  # type: ignore[arg-type]
