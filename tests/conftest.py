@@ -11,6 +11,7 @@ import gc
 import inspect
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -21,6 +22,8 @@ from django.test import Client
 from tests.support import database, network
 from tests.support.clock import StillClock
 from tests.support.people import Cast
+
+T = TypeVar("T")
 
 network.close()
 
@@ -34,7 +37,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-LONG = ("tests/journeys", "tests/trading/test_sentinel", "tests/tenants/test_stock_engine", "tests/core/test_dead")
+JOURNEYS = "tests/journeys"
+LONG = (JOURNEYS, "tests/trading/test_sentinel", "tests/tenants/test_stock_engine", "tests/core/test_dead")
 """What takes longest begins first, so that no process has it left when the others are done."""
 
 
@@ -42,30 +46,41 @@ PATIENT = "tests/trading/engine"
 """What waits for a venue more than it computes is spread among the rest, so that no core idles meanwhile."""
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file goes to one test process, and what needs the browser to one: what tests share is made once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return JOURNEYS if file.startswith(JOURNEYS) else file
+
+    return ByFile(config, log)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    first = [item for item in items if item.nodeid.startswith(LONG)]
-    rest = [item for item in items if not item.nodeid.startswith(LONG)]
-    items[:] = [*first, *_spread(rest)]
+    files = [list(found) for _, found in itertools.groupby(items, key=lambda item: item.path)]
+    first = [file for file in files if file[0].nodeid.startswith(LONG)]
+    patient = [file for file in files if file[0].nodeid.startswith(PATIENT)]
+    busy = [file for file in files if file not in first and file not in patient]
+    items[:] = [item for file in (*first, *_spread(patient, sorted(busy, key=len, reverse=True))) for item in file]
     # What is imported by now stays: looking through it for garbage again and again costs a tenth of the suite.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
 
-def _spread(items: list[pytest.Item]) -> Iterator[pytest.Item]:
-    """Between one module and the next come as many of the patient ones as keep pace; modules stay together."""
-    patient = [item for item in items if item.nodeid.startswith(PATIENT)]
-    busy = [item for item in items if not item.nodeid.startswith(PATIENT)]
-    given = done = 0
-    for _, module in itertools.groupby(busy, key=lambda item: item.path):
-        for item in module:
-            yield item
-            done += 1
-        due = len(patient) * done // len(busy)
-        yield from patient[given:due]
+def _spread(few: list[T], many: list[T]) -> Iterator[T]:
+    """The few, evenly among the first three quarters of the many: short ones come last, so that all end together."""
+    given = 0
+    for done, one in enumerate(many, 1):
+        yield one
+        due = min(len(few) * done * 4 // (len(many) * 3), len(few))
+        yield from few[given:due]
         given = due
-    yield from patient[given:]
+    yield from few[given:]
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,6 @@ import pytest
 
 from .support import Key, Venue
 
-pytestmark = pytest.mark.xdist_group("sdks")
-
 
 @pytest.fixture(scope="module")
 def sdks() -> Any:

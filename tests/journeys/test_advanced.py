@@ -9,7 +9,7 @@ from pools.models import Subscription
 from tests.journeys.conftest import PHONE
 from trading.models import Holding, Signal
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 
 def advanced(page, market):

@@ -9,7 +9,7 @@ from pools.models import Subscription
 from tests.journeys.conftest import PHONE
 from trading.domain.order_state import Status
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 UNKNOWN = "The exchange's rules for this symbol are not known"
 

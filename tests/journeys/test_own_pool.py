@@ -7,7 +7,7 @@ from pools.models import Pool, Subscription, Trader
 from tests.journeys.conftest import PHONE
 from tests.support.people import PASSWORD
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 
 @pytest.fixture
