@@ -102,6 +102,8 @@ class PoolAdmin(_Guarded):
     @display(description="State", ordering="status", label=STATES)
     def state(self, pool: Pool) -> tuple[str, str]:
         """Whether it can be followed, and whether its kill switch is on."""
+        if pool.origin_halt:
+            return ("halted", f"{pool.get_origin_halt_display()} (at Tenant Zero)")
         return ("halted", pool.get_halt_display()) if pool.halt else (pool.status, pool.get_status_display())
 
     @display(description="Risk", ordering="risk_class", label=RISKS)

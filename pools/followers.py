@@ -46,7 +46,8 @@ _DRAWN = """select n, coalesce((%s::numeric %% nullif(n, 0))::int, 0),
  from (select count(*)::int n, array_agg(s.id order by s.id) ids from {s}.pools_subscription s
    where s.pool_id = %s and s.status <> 'ended') f"""
 
-_TERMS = """select p.status, p.slots, p.leverage, p.max_slippage_bps, p.signal_ttl_s, p.halt from {s}.pools_pool p
+_TERMS = """select p.status, p.slots, p.leverage, p.max_slippage_bps, p.signal_ttl_s, p.halt || p.origin_halt
+ from {s}.pools_pool p
  where p.id = %s"""
 
 _RESERVE = """update {s}.pools_subscription s set reserved = s.reserved + u.amount

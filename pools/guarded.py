@@ -18,7 +18,9 @@ _WATCHED = (
     "select "
     + FOLLOWER
     + """,
-   s.pool_id, p.halt, p.when_silent, s.stopped_by, s.stopped_at
+   s.pool_id,
+   case when 'close' in (p.halt, p.origin_halt) then 'close' else coalesce(nullif(p.halt, ''), p.origin_halt) end,
+   p.when_silent, s.stopped_by, s.stopped_at
  from {s}.pools_subscription s join {s}.citadel_exchangeaccount a on a.id = s.account_id
    join {s}.pools_pool p on p.id = s.pool_id
  where s.status <> 'ended' and (s.exposure <> 0 or s.stopped_by = 'daily_loss' or s.realised > s.peak)

@@ -32,6 +32,7 @@ def end_at_once(event: SubscriptionStopping) -> None:
 
 @listens_to(PoolChanged)
 def tell_other_tenants(event: PoolChanged) -> None:
-    """A curated pool that is paused or activated at Tenant Zero is so everywhere."""
-    if Pool.objects.filter(pk=event.pool_id, kind=Pool.Kind.CURATED, remote=False).exists():
-        nudge("pools.sync_curated")
+    """A curated pool that is paused, activated or halted at Tenant Zero is so everywhere; a halt does not queue."""
+    pool = Pool.objects.filter(pk=event.pool_id, kind=Pool.Kind.CURATED, remote=False).first()
+    if pool is not None:
+        nudge("pools.sync_curated", queue="critical" if pool.halt else "default")

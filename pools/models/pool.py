@@ -80,6 +80,15 @@ class Pool(models.Model):
     halt = models.CharField(
         max_length=5, choices=Halt, blank=True, default="", db_default="", help_text="Its kill switch."
     )
+    origin_halt = models.CharField(
+        max_length=5,
+        choices=Halt,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Its kill switch at Tenant Zero, where its leads trade there.",
+    )
     when_silent = models.CharField(
         max_length=5,
         choices=WhenSilent,
@@ -96,6 +105,12 @@ class Pool(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def halted(self) -> str:
+        """The stronger of its kill switches, this tenant's and the origin's; empty where neither is on."""
+        both = (self.halt, self.origin_halt)
+        return self.Halt.CLOSE if self.Halt.CLOSE in both else self.halt or self.origin_halt
 
 
 class PoolTrader(models.Model):

@@ -12,7 +12,7 @@ from obscura.core.audit import write as audit
 from obscura.core.errors import Conflict, NotFound
 from obscura.core.events import announce
 from pools.curated.models import CuratedFollowing, CuratedPool
-from pools.events import PoolChanged
+from pools.events import PoolChanged, PoolHalted
 from pools.models import Pool, Subscription
 from pools.services.pools import PoolUnknown, shown_traders
 from tenants import services as tenants
@@ -101,8 +101,7 @@ def place_curated(tenant: Tenant) -> int:
     if tenant.kind == Tenant.Kind.ZERO:
         changed = 0
     else:
-        states = _origin_states() if published else {}
-        changed = sum(_place(one, tenant, states.get(one.pk, Pool.Status.PAUSED)) for one in published)
+        changed = sum(_place(one, tenant) for one in published)
     for one in published:
         with transaction.atomic():
             count_here(one.pk)
@@ -142,17 +141,16 @@ def home_of(pool_id: UUID) -> str:
     return str(_zero().schema_name) if remote else current()
 
 
-def _place(one: CuratedPool, tenant: Tenant, origin: str) -> int:
+def _place(one: CuratedPool, tenant: Tenant) -> int:
     offered = one.status == Published.PUBLISHED and tenant.offers_curated
-    status = origin if offered or origin == Pool.Status.CLOSED else Pool.Status.PAUSED
-    values = {
-        **{name: getattr(one, name) for name in (*_COPIED, "fee_percentage")},
-        "shown_traders": one.traders,
-        "status": status,
-    }
+    facts = {**{name: getattr(one, name) for name in (*_COPIED, "fee_percentage")}, "shown_traders": one.traders}
     with transaction.atomic():
         places = Pool.objects.select_for_update(no_key=True)
         pool = places.filter(pk=one.pk).first()
+        # Read behind the lock: of two that place it, the later one has seen at least as much as the earlier.
+        values = {**facts, **_origin(one.pk)}
+        if not offered and values["status"] != Pool.Status.CLOSED:
+            values["status"] = Pool.Status.PAUSED
         if pool is None:
             if not offered:
                 return 0
@@ -160,16 +158,25 @@ def _place(one: CuratedPool, tenant: Tenant, origin: str) -> int:
             made = {"kind": Pool.Kind.CURATED, "remote": True, "created_at": clock.now(), **values}
             pool, created = places.get_or_create(pk=one.pk, defaults=made)
             if created:
-                announce(PoolChanged(pool_id=one.pk, status=status))
+                announce(PoolChanged(pool_id=one.pk, status=str(values["status"])))
                 return 1
         changed = [name for name, value in values.items() if getattr(pool, name) != value]
         for name in changed:
             setattr(pool, name, values[name])
         if changed:
             pool.save(update_fields=changed)
-        if status == Pool.Status.CLOSED:
+        if "origin_halt" in changed:
+            _halted_at_origin(pool)
+        if pool.status == Pool.Status.CLOSED:
             _close_subscriptions(pool)
     return 1 if changed else 0
+
+
+def _halted_at_origin(pool: Pool) -> None:
+    verb = "halted" if pool.origin_halt else "released"
+    audit.record(f"pools.pool.{verb}", actor="origin", subject=f"pool:{pool.pk}", halt=pool.origin_halt)
+    if pool.origin_halt == Pool.Halt.CLOSE:
+        announce(PoolHalted(pool_id=pool.pk))
 
 
 def _close_subscriptions(pool: Pool) -> None:
@@ -179,11 +186,15 @@ def _close_subscriptions(pool: Pool) -> None:
     )
 
 
-def _origin_states() -> dict[UUID, str]:
-    """The state of each of Tenant Zero's curated pools; a draft is shown to nobody, so it counts as paused."""
+def _origin(pool_id: UUID) -> dict[str, object]:
+    """What Tenant Zero's pool is at this moment; a draft is shown to nobody, so it counts as paused."""
     with entered(_zero()):
-        rows = dict(Pool.objects.filter(kind=Pool.Kind.CURATED, remote=False).values_list("pk", "status"))
-    return {pk: Pool.Status.PAUSED if status == Pool.Status.DRAFT else status for pk, status in rows.items()}
+        row = Pool.objects.filter(pk=pool_id, kind=Pool.Kind.CURATED, remote=False)
+        found = row.values("status", "halt", "when_silent").first()
+    if found is None:
+        return {"status": Pool.Status.PAUSED}
+    status = Pool.Status.PAUSED if found["status"] == Pool.Status.DRAFT else found["status"]
+    return {"status": status, "origin_halt": found["halt"], "when_silent": found["when_silent"]}
 
 
 def _facts_of(pool_id: UUID) -> dict[str, object]:

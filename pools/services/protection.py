@@ -10,7 +10,7 @@ from django.db import transaction
 from obscura.core import clock
 from obscura.core.audit import write as audit
 from obscura.core.events import announce
-from pools.events import PoolHalted, UserHalted
+from pools.events import PoolChanged, PoolHalted, UserHalted
 from pools.models import Pool, Subscription, Trader
 from pools.services.pools import PoolUnknown
 from pools.services.traders import MARKETS
@@ -71,7 +71,8 @@ def release_user(*, user_id: UUID, actor: str) -> int:
 def halt_pool(*, pool_id: UUID, actor: str, close: bool = False, user_id: UUID | None = None) -> None:
     """Open nothing in a pool from this moment on, until `release_pool`. May be repeated.
 
-    A curated pool that is led elsewhere is halted in the present tenant alone.
+    A curated pool that is led elsewhere is halted in the present tenant alone; halted where it is led, it is so
+    everywhere.
 
     :param close: close everything that is open in it as well
     :param user_id: whose pool it has to be; None for the tenant's own staff
@@ -105,6 +106,7 @@ def _halt(pool_id: UUID, halt: str, actor: str, user_id: UUID | None) -> None:
         )
         if halt == Pool.Halt.CLOSE:
             announce(PoolHalted(pool_id=pool_id))
+        announce(PoolChanged(pool_id=pool_id, status=pool.status))
 
 
 def _stop(rows: object, stopped_by: str, reason: str, now: datetime, *, actor: str) -> int:

@@ -268,3 +268,68 @@ def test_pausing_the_origin_promises_to_tell_the_others(committed, zero, alpha, 
     sync_curated(nudge=promise.pk)
     with entered(alpha):
         assert pools.pool_of(pool_id=pool.id).status == "paused"
+
+
+def halts(*schemas: str) -> list[tuple[str, str, str]]:
+    """By tenant: its own switch, the origin's, and the stronger of the two."""
+    found = []
+    for schema in schemas:
+        with entered(schema):
+            found += [(one.halt, one.origin_halt, one.halted) for one in Pool.objects.all()]
+    return found
+
+
+def test_halting_the_origin_halts_it_everywhere_and_closes_where_that_was_said(committed, zero, alpha, cast, pool_of):
+    pool = pool_of(cast.ada(), kind="curated")
+    pools.publish_curated(pool_id=pool.id, actor=ACTOR)
+    Nudge.objects.all().delete()
+
+    pools.halt_pool(pool_id=pool.id, actor=ACTOR, close=True)
+
+    [promise] = Nudge.objects.filter(task="pools.sync_curated")
+    assert promise.queue == "critical"
+    sync_curated(nudge=promise.pk)
+    sync_curated()
+    assert halts("t_zero", "t_alpha") == [("close", "", "close"), ("", "close", "close")]
+    closes = Nudge.objects.filter(task="trading.close_halted").order_by("tenant")
+    assert [one.tenant for one in closes] == ["t_alpha", "t_beta", "t_zero"]
+    with entered(alpha):
+        assert Entry.objects.get(action="pools.pool.halted").actor == "origin"
+
+
+def test_each_releases_its_own_halt_alone(published, alpha, beta):
+    with entered(alpha):
+        pools.halt_pool(pool_id=published.id, actor=ACTOR)
+    pools.halt_pool(pool_id=published.id, actor=ACTOR, close=True)
+    pools.sync_curated()
+    assert halts("t_alpha", "t_beta") == [("opens", "close", "close"), ("", "close", "close")]
+
+    with entered(alpha):
+        pools.release_pool(pool_id=published.id, actor=ACTOR)
+    pools.sync_curated()
+    assert halts("t_alpha") == [("", "close", "close")]
+
+    with entered(alpha):
+        pools.halt_pool(pool_id=published.id, actor=ACTOR)
+    pools.release_pool(pool_id=published.id, actor=ACTOR)
+    pools.sync_curated()
+    assert halts("t_alpha", "t_beta") == [("opens", "", "opens"), ("", "", "")]
+
+
+def test_a_tenant_that_begins_to_offer_a_halted_pool_gets_it_halted(published, alpha):
+    with entered(alpha):
+        Pool.objects.all().delete()
+    pools.halt_pool(pool_id=published.id, actor=ACTOR)
+
+    pools.sync_curated()
+
+    assert halts("t_alpha") == [("", "opens", "opens")]
+
+
+def test_what_happens_when_a_lead_is_silent_is_the_same_everywhere(published, alpha):
+    pools.change_pool(pool_id=published.id, when_silent="close", actor=ACTOR)
+
+    pools.sync_curated()
+
+    with entered(alpha):
+        assert Pool.objects.get().when_silent == "close"

@@ -10,7 +10,7 @@ from obscura.core import clock
 from obscura.core.audit.models import Entry
 from obscura.core.nudge.models import Nudge
 from pools import services as pools
-from pools.models import Subscription
+from pools.models import Pool, Subscription
 from tenants import directory
 from tenants import services as tenants
 from tenants.models import Tenant
@@ -121,6 +121,19 @@ def test_the_guard_closes_what_the_urgent_worker_never_heard_of(stand, switch):
     switch.on(close=True)
 
     stand.tenant.refresh_from_db()
+    counts = look(tenant=stand.tenant, memory=Memory(), now=clock.now())
+    stand.plan()
+
+    assert (counts.closes, stand.holding(ben).qty) == (1, 0)
+
+
+def test_the_origins_switch_of_a_curated_pool_works_as_the_tenants_own(stand):
+    ben = holding(stand)
+    Pool.objects.update(origin_halt="close")
+
+    halted = stand.signal("buy")
+    stand.plan()
+    assert stand.denial(ben, halted).reason == "halted"
     counts = look(tenant=stand.tenant, memory=Memory(), now=clock.now())
     stand.plan()
 
