@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import messages
@@ -25,6 +26,11 @@ LEFT = {
     "now": "{} is stopped. What is open is being closed.",
     "follow": "{} is stopped. What is open still closes with the lead.",
     "leave": "{} is over. What it held stays in your account and is yours to close.",
+}
+
+STOPPED = {
+    "leave": "Everything is stopped. What is open still closes with its lead.",
+    "now": "Everything is stopped. What is open is being closed.",
 }
 
 
@@ -82,6 +88,47 @@ def leave(request: HttpRequest, subscription_id: int) -> HttpResponse:
         return redirect("web:subscriptions")
     held = [cards.holding_line(line) for line in trading.open_holdings_of([one.id])]
     return render(request, "subscriptions/leave.html", {"one": _shown(one), "holdings": held, "nav": "portfolio"})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def stop_everything(request: HttpRequest) -> HttpResponse:
+    """``/portfolio/stop/``: the follower's own kill switch, and what becomes of what is open."""
+    user_id: UUID = request.user.pk  # type: ignore[assignment]
+    mine = [one for one in pools.subscriptions_of(user_id) if one.status != "ended"]
+    if request.method == "POST" and mine:
+        way = request.POST.get("close", "")
+        if way not in ("leave", "now"):
+            messages.error(request, "Say what becomes of what is open.")
+            return redirect("web:stop_everything")
+        pools.halt_user(user_id=user_id, actor=actor(request), close=way == "now")
+        messages.success(request, STOPPED[way])
+        return redirect("web:subscriptions")
+    held = trading.open_holdings_of([one.id for one in mine])
+    shown = [
+        {
+            "pool_name": one.pool_name,
+            "account": one.account_label,
+            "environment": one.environment,
+            "holdings": [cards.holding_line(line) for line in held if line.subscription_id == one.id],
+        }
+        for one in mine
+    ]
+    return render(request, "subscriptions/stop.html", {"mine": shown, "nav": "portfolio"})
+
+
+@require_POST
+@page
+def copy_again(request: HttpRequest) -> HttpResponse:
+    """``POST /portfolio/copy-again/``: let what "stop everything" had stopped copy again."""
+    count = pools.release_user(user_id=request.user.pk, actor=actor(request))  # type: ignore[arg-type]
+    if count:
+        messages.success(
+            request, f"{count} pool{'s are' if count > 1 else ' is'} copied again, from the next trade on."
+        )
+    else:
+        messages.info(request, "Nothing was waiting to be copied again.")
+    return redirect("web:subscriptions")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

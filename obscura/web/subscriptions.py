@@ -43,7 +43,13 @@ def listing(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "subscriptions/list.html",
-        {"subscriptions": shown, "stats": _totals(shown) if len(shown) > 1 else [], "nav": "portfolio"},
+        {
+            "subscriptions": shown,
+            "stats": _totals(shown) if len(shown) > 1 else [],
+            "stoppable": any(one.status != "ended" and one.stopped_by != pools.HALT_CLOSE for one in mine),
+            "stopped": sum(one.stopped_by in pools.HALTS for one in mine),
+            "nav": "portfolio",
+        },
     )
 
 

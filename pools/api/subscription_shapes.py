@@ -303,3 +303,17 @@ def _name(field: str) -> str:
         symbol, _, name = rest.rpartition(".")
         return f"per_pair_config.{symbol}.{'amount_usd' if name == 'value' else name}"
     return {"pairs": "per_pair_config", **AMOUNTS}.get(field, field)
+
+
+class HaltRequest(Strict):
+    """What becomes of what is open: closed now, or left to close with its lead."""
+
+    close_positions = serializers.BooleanField()
+
+
+class UserHaltShape(serializers.Serializer):
+    """How many subscriptions a call changed, and how many are stopped now."""
+
+    user_id = serializers.UUIDField()
+    changed = serializers.IntegerField()
+    stopped = serializers.IntegerField()

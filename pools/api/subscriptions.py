@@ -15,8 +15,10 @@ from pools.api.subscription_shapes import (
     AMOUNTS,
     AdvancedSubscribeRequest,
     ChangeRequest,
+    HaltRequest,
     SubscribeRequest,
     SubscriptionShape,
+    UserHaltShape,
     capped,
     in_api_names,
     settled,
@@ -25,6 +27,7 @@ from pools.api.subscription_shapes import (
 )
 from pools.domain.style import PLAIN
 from tenants.access.partner import PartnerView
+from tenants.people import person
 
 EITHER = PolymorphicProxySerializer(
     component_name="Subscribe",
@@ -98,6 +101,33 @@ class ResumeSubscriptionView(SubscriptionMoveView):
     """Copy again; which limit had stopped it is forgotten."""
 
     move = staticmethod(pools.resume_subscription)
+
+
+class HaltUserView(PartnerView):
+    """Stop everything of an end user."""
+
+    @extend_schema(operation_id="user_halt", request=HaltRequest, responses=UserHaltShape, tags=["subscriptions"])
+    def post(self, request: Request, user_id: UUID) -> Response:
+        wanted = HaltRequest.read(request)
+        person(user_id)
+        close = wanted["close_positions"]
+        changed = pools.halt_user(user_id=user_id, actor=str(request.user), close=close, paper_only=_on_paper(request))
+        return Response(_halts(user_id, changed))
+
+
+class ReleaseUserView(PartnerView):
+    """Let what an end user had stopped copy again; what was closed is not opened again."""
+
+    @extend_schema(operation_id="user_release", request=None, responses=UserHaltShape, tags=["subscriptions"])
+    def post(self, request: Request, user_id: UUID) -> Response:
+        person(user_id)
+        changed = pools.release_user(user_id=user_id, actor=str(request.user), paper_only=_on_paper(request))
+        return Response(_halts(user_id, changed))
+
+
+def _halts(user_id: UUID, changed: int) -> dict[str, object]:
+    stopped = sum(one.stopped_by in pools.HALTS for one in pools.subscriptions_of(user_id))
+    return {"user_id": str(user_id), "changed": changed, "stopped": stopped}
 
 
 def _on_paper(request: Request) -> bool:

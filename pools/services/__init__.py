@@ -38,6 +38,8 @@ from pools.services.pools import (
 )
 from pools.services.profit import settle_month
 from pools.services.protection import (
+    HALT_CLOSE,
+    HALTS,
     halt_pool,
     halt_user,
     lead_accounts,
@@ -95,6 +97,8 @@ from pools.types import (
 )
 
 __all__ = [
+    "HALTS",
+    "HALT_CLOSE",
     "AccountTaken",
     "AccountUnfit",
     "AlreadyFollowing",

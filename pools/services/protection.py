@@ -13,12 +13,15 @@ from obscura.core.events import announce
 from pools.events import PoolChanged, PoolHalted, UserHalted
 from pools.models import Pool, Subscription, Trader
 from pools.services.pools import PoolUnknown
+from pools.services.subscriptions import paper_alone
 from pools.services.traders import MARKETS
 from pools.types import WatchedLead
 
 Status = Subscription.Status
 
 HALT_OPENS, HALT_CLOSE = "halt", "halt_close"
+HALTS = frozenset({HALT_OPENS, HALT_CLOSE})
+"""What a subscription is stopped by when its owner stopped everything."""
 DAILY_LOSS = "daily_loss"
 STOPPED = "You stopped everything."
 
@@ -38,13 +41,17 @@ def resume_subscription_by_limit(*, subscription_id: int, limit: str) -> bool:
     return _release(rows, actor="guard") == 1
 
 
-def halt_user(*, user_id: UUID, actor: str, close: bool = True) -> int:
+def halt_user(*, user_id: UUID, actor: str, close: bool = True, paper_only: bool = False) -> int:
     """Stop everything of a follower: nothing of theirs is opened from now on, until `release_user`.
 
     May be repeated. Returns how many subscriptions were stopped.
 
     :param close: close everything they hold as well
+    :param paper_only: refuse a follower who has real money in it (a test key asks)
+    :raises AccountUnfit: code ``test_key_paper_only``
     """
+    if paper_only:
+        _all_on_paper(user_id)
     stopped_by = HALT_CLOSE if close else HALT_OPENS
     with transaction.atomic():
         mine = Subscription.objects.filter(user_id=user_id)
@@ -59,13 +66,24 @@ def halt_user(*, user_id: UUID, actor: str, close: bool = True) -> int:
     return stopped
 
 
-def release_user(*, user_id: UUID, actor: str) -> int:
-    """Let what `halt_user` had stopped copy again. May be repeated. Returns how many subscriptions that were."""
+def release_user(*, user_id: UUID, actor: str, paper_only: bool = False) -> int:
+    """Let what `halt_user` had stopped copy again. May be repeated. Returns how many subscriptions that were.
+
+    :raises AccountUnfit: see `halt_user`
+    """
+    if paper_only:
+        _all_on_paper(user_id)
     with transaction.atomic():
         rows = Subscription.objects.filter(user_id=user_id, stopped_by__in=[HALT_OPENS, HALT_CLOSE])
         released = _release(rows, actor=actor)
         audit.record("pools.user.released", actor=actor, subject=f"user:{user_id}")
     return released
+
+
+def _all_on_paper(user_id: UUID) -> None:
+    live = Subscription.objects.filter(user_id=user_id).exclude(status=Status.ENDED)
+    if live.exclude(account__environment="paper").exists():
+        raise paper_alone()
 
 
 def halt_pool(*, pool_id: UUID, actor: str, close: bool = False, user_id: UUID | None = None) -> None:

@@ -286,7 +286,7 @@ def subscription_named(*, pool_id: UUID, name: str, paper_only: bool = False) ->
     if row is None:
         raise SubscriptionUnknown
     if paper_only and row.account.environment != "paper":
-        raise _paper_alone()
+        raise paper_alone()
     return ref(row)
 
 
@@ -393,7 +393,7 @@ def _account_fits(pool: PoolRef, account: AccountRef, paper_only: bool) -> None:
         names = ", ".join(sorted(EXCHANGES))
         raise AccountUnfit(f"Copies are placed at {names} alone.", code="exchange_not_offered")
     if paper_only and account.environment != "paper":
-        raise _paper_alone()
+        raise paper_alone()
     # Paper money may follow anybody; real money follows nobody who risks none.
     if account.environment == "live" and any(one.environment == "paper" for one in pool.traders):
         raise AccountUnfit(
@@ -403,7 +403,8 @@ def _account_fits(pool: PoolRef, account: AccountRef, paper_only: bool) -> None:
         )
 
 
-def _paper_alone() -> AccountUnfit:
+def paper_alone() -> AccountUnfit:
+    """The refusal of a test key that asks for a change with real money."""
     return AccountUnfit(
         "A test key trades on paper accounts alone.", code="test_key_paper_only", remedy="Use a live key."
     )

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from citadel.models import ExchangeAccount
 from obscura.core import clock
 from pools.models import Pool, Subscription
 from tenants.scope import entered
@@ -329,3 +330,42 @@ def test_a_key_that_reads_changes_nothing(alpha, desk_of, fixed):
     for method, rest, body in CALLS:
         if method != "get":
             problem(call(reader, f"{fixed}{rest}", method, body), 403, "scope_missing")
+
+
+# Stop everything
+
+
+def test_everything_of_a_user_is_stopped_and_released(desk, who, fixed):
+    path = f"/v2/users/{who['user_id']}"
+
+    stopped = desk.post(f"{path}/halt", {"close_positions": True})
+    again = desk.post(f"{path}/halt", {"close_positions": True})
+    assert (stopped.status_code, stopped.json()) == (200, {"user_id": who["user_id"], "changed": 1, "stopped": 1})
+    assert again.json()["changed"] == 0
+    assert desk.get(fixed).json()["status"] == "paused"
+
+    released = desk.post(f"{path}/release").json()
+    assert (released["changed"], released["stopped"]) == (1, 0)
+    assert desk.get(fixed).json()["status"] == "active"
+
+
+def test_a_halt_says_what_becomes_of_what_is_open(desk, who, fixed):
+    assert desk.post(f"/v2/users/{who['user_id']}/halt", {}).status_code == 400
+    assert desk.get(fixed).json()["status"] == "active"
+
+
+def test_a_test_key_stops_nobody_who_has_real_money_in_it(desk, desk_of, alpha, who, fixed):
+    ExchangeAccount.objects.update(environment="live")
+    path = f"/v2/users/{who['user_id']}"
+
+    for move, body in (("halt", {"close_positions": True}), ("release", None)):
+        problem(desk.post(f"{path}/{move}", body), 409, "test_key_paper_only")
+    live = desk_of(alpha, environment="live")
+    assert live.post(f"{path}/halt", {"close_positions": False}).json()["changed"] == 1
+
+
+def test_another_tenants_user_is_not_known(desk_of, alpha, beta, who, fixed):
+    answer = desk_of(beta).post(f"/v2/users/{who['user_id']}/halt", {"close_positions": True})
+
+    assert answer.status_code == 404
+    assert Subscription.objects.get().status == "active"

@@ -135,6 +135,19 @@ def test_a_subscription_is_paused_changed_and_stopped(market, signed_in):
     expect(page.get_by_text("Stopped", exact=True)).to_be_visible()
 
 
+def test_ben_stops_everything_and_copies_again(market, signed_in):
+    page = signed_in("ben")
+    page.goto("/portfolio/")
+    page.get_by_role("link", name="Stop everything").click()
+    page.get_by_role("button", name="Stop everything").click()
+
+    expect(page.get_by_text("You stopped everything.").first).to_be_visible()
+    expect(page.get_by_text("Paused", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Copy again").click()
+    expect(page.get_by_text("Copying", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Copy again")).to_be_hidden()
+
+
 def test_amounts_that_do_not_fit_are_said_before_and_after_sending(market, signed_in):
     page = signed_in("cleo")
     page.goto(f"/pools/{market.pool.pk}/copy/")
@@ -185,7 +198,7 @@ def test_the_form_of_an_exchange_follows_the_choice(market, signed_in):
     "address",
     [
         "/pools/", "/copies/", "/portfolio/", "/exchange-accounts/", "/profile/", "/portfolio/{}/leave/",
-        "/portfolio/{}/catch-up/", "/portfolio/{}/money/",
+        "/portfolio/{}/catch-up/", "/portfolio/{}/money/", "/portfolio/stop/",
     ],
 )  # fmt: skip
 def test_pages_fit_a_phone(market, signed_in, address):
@@ -212,7 +225,7 @@ def test_the_pages_have_no_fault_that_axe_finds(market, signed_in):
     )
     for address in (
         "/pools/", f"/pools/{market.pool.pk}/", "/copies/", "/portfolio/", "/exchange-accounts/new/", copy,
-        f"{mine}/leave/", f"{mine}/catch-up/", f"{mine}/money/",
+        f"{mine}/leave/", f"{mine}/catch-up/", f"{mine}/money/", "/portfolio/stop/",
     ):  # fmt: skip
         page.goto(address)
         if address == copy:

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from obscura.core import clock
+from obscura.core.nudge.models import Nudge
 from pools.models import Subscription
 from pools.types import FIXED, Advanced, Martingale, Pair, dump
 from tests.web.test_pages import HTMX, terms, text
@@ -326,3 +327,60 @@ def test_nobody_reaches_anothers_subscription(stage, client_at, beta, rest):
     assert browser.post(f"/portfolio/{10**30}/{rest}/", body).status_code == 404
     row = Subscription.objects.get(pk=stage.subscription.pk)
     assert (row.status, row.total_investment, Signal.objects.count()) == ("active", 1000, 0)
+
+
+# Stop everything
+
+
+def test_everything_is_stopped_and_copied_again_by_its_owner(stage, browser):
+    held = Holding.objects.create(
+        subscription_id=stage.subscription.pk, trader_id=stage.ada.pk, market="spot", symbol="BTCUSDT",
+        qty=Decimal("0.01"),
+        cost=Decimal(600), updated_at=clock.now(),
+    )  # fmt: skip
+    asked = text(browser.get("/portfolio/stop/"))
+    assert "Northern Momentum" in asked and "BTC/USDT 0.01 for $600" in asked
+
+    after = text(browser.post("/portfolio/stop/", {"close": "leave"}, follow=True))
+
+    stage.subscription.refresh_from_db()
+    assert (stage.subscription.status, stage.subscription.stopped_by) == ("paused", "halt")
+    assert "Everything is stopped. What is open still closes with its lead." in after
+    assert "You stopped everything. 1 pool waits until you copy again." in after
+    assert Nudge.objects.filter(task="trading.close_user").exists() is False
+
+    again = text(browser.post("/portfolio/copy-again/", follow=True))
+    stage.subscription.refresh_from_db()
+    held.refresh_from_db()
+    assert (stage.subscription.status, stage.subscription.stopped_by, held.qty) == ("active", "", Decimal("0.01"))
+    assert "1 pool is copied again, from the next trade on." in again
+    assert "You stopped everything" not in again
+    assert "Nothing was waiting" in text(browser.post("/portfolio/copy-again/", follow=True))
+
+
+def test_stopping_everything_closes_what_is_open_where_that_was_said(
+    stage, browser, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        said = text(browser.post("/portfolio/stop/", {"close": "now"}, follow=True))
+
+    assert "Everything is stopped. What is open is being closed." in said
+    [promise] = Nudge.objects.filter(task="trading.close_user")
+    assert (promise.ids, promise.queue) == ({"user_id": str(stage.ben.pk)}, "critical")
+
+
+def test_what_becomes_of_what_is_open_has_to_be_said(stage, browser):
+    said = text(browser.post("/portfolio/stop/", {"close": "perhaps"}, follow=True))
+
+    stage.subscription.refresh_from_db()
+    assert stage.subscription.status == "active"
+    assert "Say what becomes of what is open." in said
+
+
+def test_who_copies_nothing_has_nothing_to_stop_and_stops_nobody(stage, cleo):
+    assert "There is nothing to stop" in text(cleo.get("/portfolio/stop/"))
+    cleo.post("/portfolio/stop/", {"close": "now"})
+    cleo.post("/portfolio/copy-again/")
+
+    stage.subscription.refresh_from_db()
+    assert stage.subscription.status == "active"
