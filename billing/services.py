@@ -6,14 +6,14 @@ from django.db import transaction
 
 from billing.domain.entitlements import PlanLimits, values_of
 from billing.plans.models import Plan
-from billing.profit.services import settle_share, shares_of
+from billing.profit.services import due_of, settle_share, shares_of
 from billing.types import PlanRef
 from obscura.core.audit import write as audit
 from obscura.core.errors import NotFound
 from tenants import services as tenants
 from tenants.scope import PUBLIC, entered
 
-__all__ = ["PlanUnknown", "apply_plan", "plans", "settle_share", "shares_of"]
+__all__ = ["PlanUnknown", "apply_plan", "due_of", "plans", "settle_share", "shares_of"]
 
 
 class PlanUnknown(NotFound):

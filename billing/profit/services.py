@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Sum
 
 from billing.domain.profit_share import share_of
 from billing.profit.models import ProfitShare
@@ -67,6 +68,15 @@ def shares_of(user_id: UUID, *, subscription_id: int | None = None) -> list[Shar
     if subscription_id is not None:
         rows = rows.filter(subscription_id=subscription_id)
     return [ref(row) for row in rows.order_by("-at", "-id")[:500]]
+
+
+def due_of(user_id: UUID, *, subscription_id: int | None = None) -> Decimal:
+    """All that is due of a user's profits together, in USD: to those who made the pools and to the platform."""
+    rows = ProfitShare.objects.filter(user_id=user_id)
+    if subscription_id is not None:
+        rows = rows.filter(subscription_id=subscription_id)
+    found = rows.aggregate(creators=Sum("creator_usd"), platform=Sum("platform_usd"))
+    return (found["creators"] or Decimal(0)) + (found["platform"] or Decimal(0))
 
 
 def ref(row: ProfitShare) -> ShareRef:

@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from billing import services as billing
 from citadel import services as citadel
 from citadel.types import AccountRef
 from obscura.core.errors import NotFound, Problem
@@ -31,6 +32,7 @@ ACTIONS: dict[str, tuple[Callable[..., SubscriptionRef], str]] = {
     "resume": (pools.resume_subscription, "{} is copied again."),
     "stop": (pools.stop_subscription, f"{{}} is stopped. {CLOSES_GO_ON}"),
 }
+SETTLED_AT = {"withdrawal": "a withdrawal", "month": "the end of a month", "end": "the end of the copying"}
 
 
 @require_safe
@@ -48,9 +50,28 @@ def listing(request: HttpRequest) -> HttpResponse:
             "stats": _totals(shown) if len(shown) > 1 else [],
             "stoppable": any(one.status != "ended" and one.stopped_by != pools.HALT_CLOSE for one in mine),
             "stopped": sum(one.stopped_by in pools.HALTS for one in mine),
+            "shares": _shares(request.user.pk),  # type: ignore[arg-type]
             "nav": "portfolio",
         },
     )
+
+
+def _shares(user_id: UUID) -> dict[str, Any]:
+    """What is due of a follower's profits, those of copies that are over too."""
+    found = billing.shares_of(user_id)
+    names = {one.id: one.pool_name for one in pools.subscriptions_of(user_id, ended=True)} if found else {}
+    rows = [
+        {
+            "at": one.at,
+            "pool_name": names.get(one.subscription_id, ""),
+            "cause": SETTLED_AT[one.cause],
+            "result": one.result,
+            "profit": one.profit,
+            "due": one.creator_usd + one.platform_usd,
+        }
+        for one in found
+    ]
+    return {"rows": rows, "total": billing.due_of(user_id)}
 
 
 @page

@@ -9,6 +9,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from billing.types import ShareRef
 from obscura.core.http.strict import Amount, Strict
 from pools import services as pools
 from pools.domain.style import FIXED, PLAIN, SIZINGS, Advanced, Martingale, Pair, dump
@@ -317,3 +318,40 @@ class UserHaltShape(serializers.Serializer):
     user_id = serializers.UUIDField()
     changed = serializers.IntegerField()
     stopped = serializers.IntegerField()
+
+
+class ShareShape(serializers.Serializer):
+    """A share of profit: `creator_usd` to whoever made the pool, `platform_usd` to the platform."""
+
+    cause = serializers.ChoiceField(choices=["withdrawal", "month", "end"])
+    result_usd = Amount()
+    high_water_usd = Amount(help_text="The highest result that was charged before.")
+    profit_usd = Amount()
+    creator_usd = Amount()
+    platform_usd = Amount()
+    settled_at = serializers.DateTimeField()
+
+
+class SharesShape(serializers.Serializer):
+    """What is due, newest first. It is written down and not collected yet."""
+
+    due_usd = Amount()
+    collected = serializers.BooleanField()
+    shares = ShareShape(many=True)
+
+
+def shared(one: ShareRef) -> dict[str, Any]:
+    """A share of profit as `ShareShape`."""
+    return dict(
+        ShareShape(
+            {
+                "cause": one.cause,
+                "result_usd": one.result,
+                "high_water_usd": one.high_water,
+                "profit_usd": one.profit,
+                "creator_usd": one.creator_usd,
+                "platform_usd": one.platform_usd,
+                "settled_at": one.at,
+            }
+        ).data
+    )

@@ -10,12 +10,14 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from billing import services as billing
 from pools import services as pools
 from pools.api.subscription_shapes import (
     AMOUNTS,
     AdvancedSubscribeRequest,
     ChangeRequest,
     HaltRequest,
+    SharesShape,
     SubscribeRequest,
     SubscriptionShape,
     UserHaltShape,
@@ -23,6 +25,7 @@ from pools.api.subscription_shapes import (
     in_api_names,
     settled,
     shape,
+    shared,
     style_from,
 )
 from pools.domain.style import PLAIN
@@ -101,6 +104,17 @@ class ResumeSubscriptionView(SubscriptionMoveView):
     """Copy again; which limit had stopped it is forgotten."""
 
     move = staticmethod(pools.resume_subscription)
+
+
+class SharesView(PartnerView):
+    """What is due of a subscription's profits: one entry each time its result passed its high-water mark."""
+
+    @extend_schema(operation_id="subscription_shares", responses=SharesShape, tags=["subscriptions"])
+    def get(self, request: Request, pool_id: UUID, subscription_id: str) -> Response:
+        one = pools.subscription_named(pool_id=pool_id, name=subscription_id)
+        mine = {"user_id": one.user_id, "subscription_id": one.id}
+        rows = [shared(share) for share in billing.shares_of(**mine)]
+        return Response({"due_usd": billing.due_of(**mine), "collected": False, "shares": rows})
 
 
 class HaltUserView(PartnerView):

@@ -18,6 +18,7 @@ urlpatterns = [
     path(ONE, subscriptions.SubscriptionView.as_view(), name="subscription"),
     path(f"{ONE}/pause", subscriptions.PauseSubscriptionView.as_view(), name="subscription_pause"),
     path(f"{ONE}/resume", subscriptions.ResumeSubscriptionView.as_view(), name="subscription_resume"),
+    path(f"{ONE}/shares", subscriptions.SharesView.as_view(), name="subscription_shares"),
     path("v2/users/<uuid:user_id>/halt", subscriptions.HaltUserView.as_view(), name="user_halt"),
     path("v2/users/<uuid:user_id>/release", subscriptions.ReleaseUserView.as_view(), name="user_release"),
     path("v2/traders", views.TradersView.as_view(), name="traders"),

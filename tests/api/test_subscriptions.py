@@ -8,6 +8,7 @@ import pytest
 
 from citadel.models import ExchangeAccount
 from obscura.core import clock
+from pools import services as pools
 from pools.models import Pool, Subscription
 from tenants.scope import entered
 from tests.api.conftest import Desk, problem
@@ -369,3 +370,23 @@ def test_another_tenants_user_is_not_known(desk_of, alpha, beta, who, fixed):
 
     assert answer.status_code == 404
     assert Subscription.objects.get().status == "active"
+
+
+# Shares of profit
+
+
+def test_what_is_due_of_a_subscriptions_profits(desk, fixed):
+    assert desk.get(f"{fixed}/shares").json() == {"due_usd": "0", "collected": False, "shares": []}
+    Pool.objects.update(fee_percentage=Decimal(20))
+    Subscription.objects.update(realised=Decimal("130.55"))
+    pools.settle_month()
+
+    found = desk.get(f"{fixed}/shares").json()
+
+    assert (found["due_usd"], found["collected"]) == ("30.02", False)
+    [one] = found["shares"]
+    assert one.pop("settled_at")
+    assert one == {
+        "cause": "month", "result_usd": "130.55", "high_water_usd": "0", "profit_usd": "130.55",
+        "creator_usd": "26.11", "platform_usd": "3.91",
+    }  # fmt: skip

@@ -7,7 +7,8 @@ import pytest
 
 from obscura.core import clock
 from obscura.core.nudge.models import Nudge
-from pools.models import Subscription
+from pools import services as pools
+from pools.models import Pool, Subscription
 from pools.types import FIXED, Advanced, Martingale, Pair, dump
 from tests.web.test_pages import HTMX, terms, text
 from trading.models import Holding, LeadPosition, Signal
@@ -384,3 +385,24 @@ def test_who_copies_nothing_has_nothing_to_stop_and_stops_nobody(stage, cleo):
 
     stage.subscription.refresh_from_db()
     assert stage.subscription.status == "active"
+
+
+# Shares of profit
+
+
+def test_what_is_due_of_profits_is_on_the_portfolio_when_the_copying_is_over_too(stage, browser, cleo):
+    assert "Shares of profit" not in text(browser.get("/portfolio/"))
+    Pool.objects.update(fee_percentage=Decimal(20))
+    for result in ("100", "130.55"):
+        Subscription.objects.filter(pk=stage.subscription.pk).update(realised=Decimal(result))
+        pools.settle_month()
+    Subscription.objects.filter(pk=stage.subscription.pk).update(status="ended")
+
+    said = text(browser.get("/portfolio/"))
+
+    # 20 and 3 percent of 100, and of the 30.55 above it, each down to the cent: 23.00 and 6.11 + 0.91.
+    assert "Due in all $30.02" in said
+    assert "Northern Momentum the end of a month $130.55 $30.55 $7.02" in said
+    assert "Northern Momentum the end of a month $100 $100 $23" in said
+    assert "written down here and not collected yet" in said
+    assert "Shares of profit" not in text(cleo.get("/portfolio/"))
