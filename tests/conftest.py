@@ -73,11 +73,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _spread(few: list[T], many: list[T]) -> Iterator[T]:
-    """The few, evenly among the first three quarters of the many: short ones come last, so that all end together."""
+    """The few, evenly among the first half of the many: short ones come last, so that all end together."""
     given = 0
     for done, one in enumerate(many, 1):
         yield one
-        due = min(len(few) * done * 4 // (len(many) * 3), len(few))
+        due = min(len(few) * done * 2 // len(many), len(few))
         yield from few[given:due]
         given = due
     yield from few[given:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from decimal import Decimal
 from uuid import uuid4
 
@@ -170,23 +171,22 @@ def test_leads_are_heard_while_somebody_may_have_to_close(alpha, cast, pool_of, 
     assert (pools.leads_of(lead.account_id), pools.watched_accounts()) == ([], [])
 
 
-@pytest.mark.parametrize("kind", Pool.Kind.values)
-@pytest.mark.parametrize("status", Pool.Status.values)
-@pytest.mark.parametrize("remote", [True, False])
 @pytest.mark.parametrize("following", ["active", "ended", None])
-def test_whoever_is_heard_is_watched_and_nobody_else(alpha, cast, pool_of, account_of, kind, status, remote, following):
+def test_whoever_is_heard_is_watched_and_nobody_else(alpha, cast, pool_of, account_of, following):
     ben, pool = cast.ben(), pool_of(cast.ada())
     [lead] = pools.watched_accounts()
     if following:
         mine = pools.subscribe(user_id=ben.pk, pool_id=pool.id, account_id=account_of(ben), terms=TERMS, actor=ACTOR)
         Subscription.objects.filter(pk=mine.id).update(status=following)
 
-    Pool.objects.update(kind=kind, status=status, remote=remote)
+    for kind, status, remote in itertools.product(Pool.Kind.values, Pool.Status.values, [True, False]):
+        Pool.objects.update(kind=kind, status=status, remote=remote)
 
-    needed = status == "active" or (status in ("paused", "closed") and (kind == "curated" or following == "active"))
-    heard = needed and not remote
-    assert pools.leads_of(lead.account_id) == ([pools.Lead(pool.id, lead.trader_id, Decimal(1))] if heard else [])
-    assert pools.watched_accounts() == ([lead] if heard else [])
+        needed = status == "active" or (status in ("paused", "closed") and (kind == "curated" or following == "active"))
+        heard = needed and not remote
+        place = pools.Lead(pool.id, lead.trader_id, Decimal(1))
+        assert pools.leads_of(lead.account_id) == ([place] if heard else []), (kind, status, remote)
+        assert pools.watched_accounts() == ([lead] if heard else []), (kind, status, remote)
 
 
 def test_a_lead_whose_account_is_not_active_is_not_watched(alpha, cast, account_of):

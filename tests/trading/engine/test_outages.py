@@ -8,6 +8,9 @@ from types import SimpleNamespace
 import orjson
 import psycopg
 import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from obscura.core import redis_clients
 from tests.support import database
@@ -93,9 +96,7 @@ def test_a_result_is_written_without_redis(stand, monkeypatch):
 
 
 def nobody() -> object:
-    import redis
-
-    return redis.Redis(port=1)
+    return redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
 
 
 def test_rules_that_redis_has_lost_hold_until_they_are_there_again(stand, monkeypatch):
