@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,8 @@ def changed() -> None:
     def tell() -> None:
         forget()
         try:
-            redis_clients.sync().incr(GENERATION)
+            # Not a count: one that began anew with an emptied Redis could come to what somebody has seen before.
+            redis_clients.sync().set(GENERATION, secrets.token_hex(8))
         except redis.RedisError as error:
             # The others then find out when what they keep is 30 s old.
             _logger.warning("directory.untold", error=type(error).__name__)

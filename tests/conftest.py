@@ -37,10 +37,18 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-JOURNEYS = "tests/journeys"
-LONG = (JOURNEYS, "tests/trading/test_sentinel", "tests/tenants/test_stock_engine", "tests/core/test_dead")
+TOGETHER = {
+    "the browser": ("tests/journeys/",),
+    "warm processes": (
+        "tests/trading/test_sentinel",
+        "tests/core/test_dead",
+        "tests/trading/test_worth",
+        "tests/tenants/test_worker",
+    ),
+}
+"""Files that share what takes long to start, and so go to one test process."""
+LONG = (*itertools.chain(*TOGETHER.values()), "tests/tenants/test_stock_engine")
 """What takes longest begins first, so that no process has it left when the others are done."""
-
 
 PATIENT = "tests/trading/engine"
 """What waits for a venue more than it computes is spread among the rest, so that no core idles meanwhile."""
@@ -48,13 +56,13 @@ PATIENT = "tests/trading/engine"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file goes to one test process, and what needs the browser to one: what tests share is made once."""
+    """A file goes to one test process, and so do those of `TOGETHER`: what tests share is made once."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return JOURNEYS if file.startswith(JOURNEYS) else file
+            return next((name for name, files in TOGETHER.items() if file.startswith(files)), file)
 
     return ByFile(config, log)
 

@@ -26,12 +26,14 @@ from pathlib import Path
 from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[2]
-LIBRARIES = (
+LIGHT = ("aiohttp.web", "uvloop", "httptools", "orjson", "cryptography.x509")
+HEAVY = (
     "django.contrib.admin.options", "django.template.defaultfilters", "celery.bin.celery", "celery.apps.worker",
     "celery.worker.consumer", "kombu.transport.redis", "psycopg", "psycopg_pool", "redis.asyncio", "structlog.dev",
-    "orjson", "requests", "aiohttp.web", "uvloop", "httptools", "cryptography.x509", "ccxt.async_support", "ccxt.pro",
-    "cryptography.hazmat.primitives.ciphers.aead",
+    "requests", "cryptography.hazmat.primitives.ciphers.aead", "ccxt.async_support", "ccxt.pro",
 )  # fmt: skip
+VENUE = "trading.venues.paper"
+"""What is light; everything else has the heavy libraries imported first."""
 
 
 class Process:
@@ -121,24 +123,33 @@ def _exactly(link: socket.socket, size: int) -> bytes:
 def serve(listener: socket.socket, owner: int) -> None:
     """Fork a keeper for each request, until the process that owns this one is gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers need nobody who waits for them
-    for name in LIBRARIES:
-        __import__(name)
-    gc.freeze()
+    _load(LIGHT)
     while os.getppid() == owner:
         if not select.select([listener], [], [], 1.0)[0]:
             continue
         link, _ = listener.accept()
+        head, files, _, _ = socket.recv_fds(link, 4, 2)
+        request = json.loads(_exactly(link, int.from_bytes(head, "big")))
+        if request["module"] != VENUE:
+            _load(HEAVY)
         if os.fork() == 0:
             listener.close()
-            _keep(link)
+            _keep(link, request, files)
+        for one in files:
+            os.close(one)
         link.close()
 
 
-def _keep(link: socket.socket) -> None:
+@functools.cache
+def _load(libraries: tuple[str, ...]) -> None:
+    for name in libraries:
+        __import__(name)
+    gc.freeze()
+
+
+def _keep(link: socket.socket, request: dict[str, Any], files: list[int]) -> None:
     """Fork the child, tell its pid, wait for its end and tell that."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    head, files, _, _ = socket.recv_fds(link, 4, 2)
-    request = json.loads(_exactly(link, int.from_bytes(head, "big")))
     pid = os.fork()
     if pid == 0:
         link.close()

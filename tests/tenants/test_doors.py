@@ -123,6 +123,19 @@ def test_a_change_in_another_process_is_heard_within_a_second(committed, alpha, 
     assert directory.tenant_by_host("alpha.testserver").status == "suspended"
 
 
+def test_a_change_is_heard_after_redis_was_emptied_too(committed, alpha, redis_db, monkeypatch):
+    directory.changed()
+    monkeypatch.setitem(directory._seen, "until", 0.0)
+    kept = directory.tenant_by_host("alpha.testserver")
+    redis_db.flushdb()
+    services.suspend_tenant(tenant_id=alpha.id, actor="elsewhere")
+    directory._kept["host", "alpha.testserver"] = (kept, float("inf"))  # this process has not heard of it yet
+
+    monkeypatch.setitem(directory._seen, "until", 0.0)
+
+    assert directory.tenant_by_host("alpha.testserver").status == "suspended"
+
+
 def test_a_suspended_tenant_rests_calmly_and_health_still_answers(alpha, beta, client_at):
     services.suspend_tenant(tenant_id=alpha.id, actor="test")
 
