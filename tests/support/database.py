@@ -58,18 +58,20 @@ def empty() -> None:
     """
     connection.set_schema_to_public()
     with connection.cursor() as cursor:
-        cursor.execute("set session_replication_role = replica")  # foreign keys and append-only triggers stand aside
-        cursor.execute(_which_hold_rows(connection.settings_dict["NAME"]))
-        for (table,) in cursor.fetchall():
-            cursor.execute(f"delete from {table}")
-        cursor.execute("set session_replication_role = default")
-        cursor.execute(
-            "select setval(format('%%I.%%I', schemaname, sequencename)::regclass, start_value, false) from pg_sequences"
-            " where schemaname = any(%s) and last_value is not null and not sequencename = any(%s)",
-            [["public", *TENANTS], [f"{name}_id_seq" for name in KEPT_TABLES]],
-        )
+        raw = cursor.cursor.connection  # type: ignore[attr-defined]
+        held = raw.execute(_which_hold_rows(connection.settings_dict["NAME"]), prepare=True).fetchall()
+        if held:
+            cursor.execute("set session_replication_role = replica")  # foreign keys, append-only triggers stand aside
+            for (table,) in held:
+                cursor.execute(f"delete from {table}")
+            cursor.execute("set session_replication_role = default")
+            raw.execute(_RESTART, [["public", *TENANTS], [f"{name}_id_seq" for name in KEPT_TABLES]], prepare=True)
         _drop_opened_tenants(cursor)
         cursor.execute("update tenants_tenant set status = 'open', entitlements = '{}'")
+
+
+_RESTART = """select setval(format('%%I.%%I', schemaname, sequencename)::regclass, start_value, false) from pg_sequences
+ where schemaname = any(%s) and last_value is not null and not sequencename = any(%s)"""
 
 
 @cache
