@@ -100,7 +100,7 @@ def django_db_setup(django_test_environment: None, django_db_blocker: pytest.Fix
 
 @pytest.fixture(autouse=True)
 def _no_tenant_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test begins and ends in no tenant, with nothing remembered of hosts and prices; with rows, an empty Redis."""
+    """Every test begins and ends in no tenant, with nothing kept of hosts and prices; with rows, an empty Redis."""
     from tenants import directory
     from tenants.access import authentication
     from trading.market import cache

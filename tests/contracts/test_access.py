@@ -108,7 +108,7 @@ def test_parameters_that_come_twice_or_are_nonsense_are_refused(venue: Venue) ->
 
 
 def test_a_key_says_what_it_may_do_and_is_held_to_it(venue: Venue) -> None:
-    ben, cleo = venue.account(), venue.account("reader", trade=False, withdraw=True)
+    ben, cleo = venue.account(), venue.account("onlooker", trade=False, withdraw=True)
     path = "/sapi/v1/account/apiRestrictions"
     names = ("enableSpotAndMarginTrading", "enableFutures", "enableWithdrawals")
 
@@ -117,4 +117,4 @@ def test_a_key_says_what_it_may_do_and_is_held_to_it(venue: Venue) -> None:
     for order in (venue.spot, venue.usdm):
         status, answer = order(cleo, **ORDER)
         assert (status, answer["code"]) == (401, -2015)
-    assert venue.executions("reader") == {}
+    assert venue.executions("onlooker") == {}
