@@ -30,15 +30,17 @@ _CHUNK = (
  order by s.id limit %s for no key update of s"""
 )
 
-# The same of chosen ones: the last in the order of ids and, where the walk goes on from the lowest, the first.
+# The same of chosen ones: the last in the order of ids and, where the walk goes on from the lowest, the first. They are
+# chosen as an array, before they are locked: a row that is joined to a union and changes while its lock is waited for
+# would be left out, because PostgreSQL does not find its partner in the union again.
 _CHUNK_AROUND = _CHUNK.replace(
     "s.id > %s and s.id <= %s",
-    """s.id in (
+    """s.id = any(array(
    (select h.id from {s}.pools_subscription h where h.pool_id = %s and h.status <> 'ended' and h.id > %s and h.id <= %s
      order by h.id limit %s)
    union all
    (select l.id from {s}.pools_subscription l where l.pool_id = %s and l.status <> 'ended' and l.id < %s
-     order by l.id limit %s))""",
+     order by l.id limit %s)))""",
 )
 
 _DRAWN = """select n, coalesce((%s::numeric %% nullif(n, 0))::int, 0),
