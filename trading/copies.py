@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from obscura.core import clock
 from obscura.core.money import BPS, plain
 from trading.domain.order_state import Status
 from trading.domain.reasons import in_words
+
+_TENTH, _CENT, _SATOSHI = Decimal("0.1"), Decimal("0.01"), Decimal("1e-8")
 
 OUTCOMES: Mapping[Status, str] = {
     Status.PLANNED: "waiting",
@@ -41,53 +43,69 @@ def cursor(moment: datetime) -> int:
     return clock.micros(moment)
 
 
+class LeadTrade(NamedTuple):
+    """What all copies of one lead trade have in common."""
+
+    pool: str
+    symbol: str
+    market: str
+    side: str
+    effect: str
+    price: Decimal | None
+    at: datetime
+
+    def columns(self) -> dict[str, Any]:
+        """The part of an outcome's row that is the same for every follower."""
+        return {
+            "pool": self.pool,
+            "at": self.at.isoformat(timespec="microseconds"),
+            "symbol": self.symbol,
+            "market": self.market,
+            "side": self.side,
+            "effect": self.effect,
+            "lead_price": plain(self.price) if self.price is not None else None,
+        }
+
+
 def order_row(
     *,
+    lead: LeadTrade,
+    columns: Mapping[str, Any] | None = None,
     id: int,
     user: str,
-    pool: str,
-    symbol: str,
-    market: str,
-    side: str,
-    effect: str,
+    cursor: int,
     status: Status,
     qty: Decimal,
     filled: Decimal,
     average: Decimal | None,
-    lead_price: Decimal | None,
-    lead_at: datetime,
-    created_at: datetime,
     accepted_at: datetime | None,
-    done_at: datetime | None,
     words: str,
 ) -> dict[str, Any]:
-    """One order's outcome; figures that are not known are None."""
+    """One order's outcome; figures that are not known are None.
+
+    :param columns: `lead.columns()`, where many rows share them
+    :param cursor: where the row stands in the feed (`cursor()` of its last change)
+    """
     outcome = OUTCOMES[status]
     if status in (Status.EXPIRED, Status.CANCELED) and filled:
         outcome = "partial"
     size = filled or qty
-    price = average or lead_price
+    price = average or lead.price
     difference = None
-    if average and lead_price:
+    if average and lead.price:
         # Positive is worse for the follower: dearer to buy, cheaper to sell.
-        gap = average - lead_price if side == "buy" else lead_price - average
-        difference = plain((gap * BPS / lead_price).quantize(Decimal("0.1")))
+        gap = average - lead.price if lead.side == "buy" else lead.price - average
+        difference = plain((gap * BPS / lead.price).quantize(_TENTH))
     return {
+        **(columns or lead.columns()),
         "id": f"o{id}",
         "user": user,
-        "pool": pool,
-        "cursor": cursor(done_at or created_at),
-        "at": lead_at.isoformat(timespec="microseconds"),
-        "symbol": symbol,
-        "market": market,
-        "side": side,
-        "effect": effect,
+        "cursor": cursor,
         "qty": plain(size) if size else None,
-        "usd": plain((size * price).quantize(Decimal("0.01"))) if size and price else None,
-        "lead_price": plain(lead_price) if lead_price is not None else None,
-        "price": plain(average.quantize(Decimal("1e-8"))) if average is not None else None,
+        "usd": plain((size * price).quantize(_CENT)) if size and price else None,
+        "price": plain(average.quantize(_SATOSHI)) if average is not None else None,
         "difference_bps": difference,
-        "lag_ms": max(0, round((accepted_at - lead_at).total_seconds() * 1000)) if accepted_at else None,
+        "lag_ms": max(0, round((accepted_at - lead.at).total_seconds() * 1000)) if accepted_at else None,
         "outcome": outcome,
         "reason": words or (_REASONS.get(status, "") if outcome != "copied" else ""),
     }
@@ -95,33 +113,22 @@ def order_row(
 
 def denial_row(
     *,
+    lead: LeadTrade,
+    columns: Mapping[str, Any] | None = None,
     id: int,
     user: str,
-    pool: str,
-    symbol: str,
-    market: str,
-    side: str,
-    effect: str,
-    lead_price: Decimal | None,
-    lead_at: datetime,
     at: datetime,
     reason: str,
     detail: Mapping[str, object],
 ) -> dict[str, Any]:
-    """One denial's row."""
+    """One denial's row; `columns` as for an order's."""
     return {
+        **(columns or lead.columns()),
         "id": f"d{id}",
         "user": user,
-        "pool": pool,
         "cursor": cursor(at),
-        "at": lead_at.isoformat(timespec="microseconds"),
-        "symbol": symbol,
-        "market": market,
-        "side": side,
-        "effect": effect,
         "qty": None,
         "usd": None,
-        "lead_price": plain(lead_price) if lead_price is not None else None,
         "price": None,
         "difference_bps": None,
         "lag_ms": None,

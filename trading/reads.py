@@ -207,27 +207,17 @@ def _row(one: Order | Denial | Notice) -> dict[str, Any]:
             id=one.pk, user=str(one.user_id), pool=str(one.pool_id), symbol=one.symbol, market=one.market,
             at=one.at, words=one.words,
         )  # fmt: skip
-    shared: dict[str, Any] = {
-        "id": one.pk,
-        "user": str(one.user_id),
-        "pool": str(one.pool_id),
-        "symbol": one.symbol,
-        "market": one.market,
-        "side": one.side,
-        "effect": one.effect,
-        "lead_price": one.lead_price,
-        "lead_at": one.lead_at,
-    }
+    lead = copies.LeadTrade(str(one.pool_id), one.symbol, one.market, one.side, one.effect, one.lead_price, one.lead_at)
+    whose: dict[str, Any] = {"lead": lead, "id": one.pk, "user": str(one.user_id)}
     if isinstance(one, Denial):
-        return copies.denial_row(**shared, at=one.at, reason=one.reason, detail=one.detail)
+        return copies.denial_row(**whose, at=one.at, reason=one.reason, detail=one.detail)
     return copies.order_row(
-        **shared,
+        **whose,
+        cursor=copies.cursor(one.done_at or one.created_at),
         status=Status(one.status),
         qty=one.qty,
         filled=one.filled,
         average=one.average,
-        created_at=one.created_at,
         accepted_at=one.accepted_at,
-        done_at=one.done_at,
         words=one.error,
     )

@@ -40,10 +40,10 @@ def test_whoever_stays_is_walked_once_in_the_drawn_order(ids, lot, sizes, leavin
     ended, left = False, set()
     try:
         while not ended:
-            limit = draw.limit(walk.walked, first=sizes[0], chunk=sizes[1])
+            limit = walk.limit(first=sizes[0], chunk=sizes[1])
             rows = walk.load(None, schema="s", pool_id=None, limit=limit)
             assert rows == sorted(rows) and len(rows) <= limit
-            served = [row[0] for row in walk.in_order(rows)]
+            served = [row[0] for row in walk.in_order(rows, first=sizes[0], chunk=sizes[1])]
             first, last = walk.span(rows) if rows else (1, 0)
             for one in served:
                 assert first <= one <= last if first <= last else one >= first or one <= last

@@ -41,6 +41,11 @@ class Walk(NamedTuple):
     wrapped: bool
     cursor: int
 
+    def limit(self, *, first: int, chunk: int) -> int:
+        """How many followers to plan at once: a chunk of the draw, with what is left behind it where that is little."""
+        size, rest = draw.limit(self.walked, first=first, chunk=chunk), self.followers - self.walked
+        return rest if self.walked >= first and size < rest <= size + chunk // 2 else size
+
     def load(self, cursor: Any, *, schema: str, pool_id: UUID, limit: int) -> list[tuple[Any, ...]]:
         """The next `limit` followers, locked, in the order of their ids (`followers.chunk`)."""
         where: dict[str, Any] = {"schema": schema, "pool_id": pool_id}
@@ -53,12 +58,17 @@ class Walk(NamedTuple):
             cursor, **where, after=after, until=self.last, limit=limit, below=self.first, more=limit - max(left, 0)
         )
 
-    def in_order(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        """The followers of a chunk in the order in which they are served."""
+    def in_order(self, rows: list[tuple[Any, ...]], *, first: int, chunk: int) -> list[tuple[Any, ...]]:
+        """The followers that were loaded in the order in which they are served: drawn within each chunk of the draw."""
         walked = rows
         if rows and rows[0][0] < self.first <= rows[-1][0]:
             walked = sorted(rows, key=lambda row: (row[0] < self.first, row[0]))
-        return [walked[at] for at in draw.order(seed=self.seed, walked=self.walked, count=len(walked))]
+        served: list[tuple[Any, ...]] = []
+        while len(served) < len(walked):
+            before = self.walked + len(served)
+            part = walked[len(served) :][: draw.limit(before, first=first, chunk=chunk)]
+            served += [part[at] for at in draw.order(seed=self.seed, walked=before, count=len(part))]
+        return served
 
     def span(self, rows: list[tuple[Any, ...]]) -> tuple[int, int]:
         """From which subscription to which the chunk goes; the first is above the last where it goes around the end."""

@@ -28,7 +28,7 @@ from tenants.models import Tenant
 from trading import copies
 from trading.conductor import carry, draws
 from trading.conductor.books import open_books
-from trading.domain import draw, priorities
+from trading.domain import priorities
 from trading.domain.draw import CHUNK, FIRST_CHUNK
 from trading.domain.fanout import Book, Copy, Decision, Denied, Follower, Held, Lead, Terms, decide
 from trading.domain.market import MarketFacts
@@ -40,6 +40,9 @@ from trading.execution.store import Claimed, SignalRow
 from trading.execution.submit import Flight, place
 from trading.market import cache
 
+PLACED_BY_PLANNER = FIRST_CHUNK + 2 * CHUNK
+"""So many orders of a signal are claimed as they are planned and leave from here; those of more followers are nudged,
+for other workers to share. To hand over costs more than to place, and what nobody has claimed an exit can overtake."""
 LEAST_URGENT = 32_767
 """The largest number a priority may have."""
 PATIENCE = timedelta(seconds=10)
@@ -54,13 +57,14 @@ class MarketUnknown(Unavailable):
 
 
 class Planned(NamedTuple):
-    """One planned chunk: what to place at once, what to nudge, what to tell."""
+    """One planned chunk: what to place at once, what to nudge, what to tell; whether it was the last that waited."""
 
     signal: SignalRow
     born: list[Claimed]
     messages: list[nudges.Message]
     denied: list[dict[str, Any]]
     dropped: list[results.Written]
+    last: bool
 
 
 def plan(
@@ -94,6 +98,8 @@ def plan(
             nudges.send(message)
         if chunk.denied:
             tenants.feed.publish(schema=schema, rows=chunk.denied)
+        if chunk.last:
+            break  # a signal that came meanwhile has brought a nudge of its own
     for flight in flights:
         fly(flight)
     return done
@@ -138,18 +144,19 @@ def _plan_chunk(*, tenant: Tenant, pool_id: UUID, urgency: int, facts: _Markets)
         cursor = session.cursor()
         if cursor.execute(db.sql(store.LANE, schema), [pool_id]).fetchone() is None:
             return None
-        signal = overtaking.next_signal(cursor, schema=schema, pool_id=pool_id, urgency=urgency)
-        if signal is None:
+        turn = overtaking.next_signal(cursor, schema=schema, pool_id=pool_id, urgency=urgency)
+        if turn is None:
             return None
+        signal = turn.signal
         walk = draws.walk(cursor, schema=schema, signal=signal)
-        limit = draw.limit(walk.walked, first=FIRST_CHUNK, chunk=CHUNK)
+        limit = walk.limit(first=FIRST_CHUNK, chunk=CHUNK)
         loaded = walk.load(cursor, schema=schema, pool_id=pool_id, limit=limit)
-        members = [Follower._make(columns) for columns in walk.in_order(loaded)]
+        members = [Follower._make(columns) for columns in walk.in_order(loaded, first=FIRST_CHUNK, chunk=CHUNK)]
         places = {member.subscription: at for at, member in enumerate(members, walk.walked + 1)}
         now = clock.now()
         held, dropped = _held(cursor, schema=schema, signal=signal, members=members)
         decision = _decide(cursor, tenant=tenant, signal=signal, members=members, held=held, facts=facts, now=now)
-        claim = walk.walked < FIRST_CHUNK
+        claim = walk.walked < PLACED_BY_PLANNER
         born = _insert_copies(cursor, tenant=tenant, signal=signal, decision=decision, places=places, claim=claim)
         denied = _insert_denials(cursor, schema=schema, signal=signal, denials=decision.denials, places=places, now=now)
         carry.keep(cursor, schema=schema, signal=signal, decision=decision)
@@ -168,7 +175,7 @@ def _plan_chunk(*, tenant: Tenant, pool_id: UUID, urgency: int, facts: _Markets)
         }  # fmt: skip
         cursor.execute(db.sql(store.MOVE_CURSOR, schema), moved)
     draws.committed(schema=schema, signal=signal, chain=walk.chain)
-    return Planned(signal, born, messages, denied, dropped)
+    return Planned(signal, born, messages, denied, dropped, ended and turn.alone)
 
 
 def _held(
@@ -338,20 +345,18 @@ def _insert_denials(
     }  # fmt: skip
     rows = cursor.execute(db.sql(store.INSERT_DENIALS, schema), values).fetchall()
     by_subscription = {denied.subscription: denied for denied in denials}
+    lead = signal.lead_trade()
+    columns = lead.columns()
+    told = [(denial_id, by_subscription[subscription]) for denial_id, subscription in rows]
     return [
         copies.denial_row(
+            lead=lead,
+            columns=columns,
             id=denial_id,
-            user=by_subscription[subscription].user,
-            pool=str(signal.pool_id),
-            symbol=signal.symbol,
-            market=signal.market,
-            side=signal.side,
-            effect=signal.effect,
-            lead_price=signal.price,  # type: ignore[arg-type]
-            lead_at=signal.lead_at,  # type: ignore[arg-type]
+            user=denied.user,
             at=now,
-            reason=by_subscription[subscription].reason.value,
-            detail=by_subscription[subscription].detail,
+            reason=denied.reason.value,
+            detail=denied.detail,
         )
-        for denial_id, subscription in rows
+        for denial_id, denied in told
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from obscura.core.money import ZERO
@@ -18,7 +18,14 @@ from trading.venues.binance import Report
 _LATE = Report(Status.MISSED, "", ZERO, None, ZERO, Reason.OVERTAKEN.value, WORDS[Reason.OVERTAKEN], None, ())
 
 
-def next_signal(cursor: Any, *, schema: str, pool_id: UUID, urgency: int) -> SignalRow | None:
+class Turn(NamedTuple):
+    """The signal whose turn it is, and whether no other waits in its lane."""
+
+    signal: SignalRow
+    alone: bool
+
+
+def next_signal(cursor: Any, *, schema: str, pool_id: UUID, urgency: int) -> Turn | None:
     """The signal whose turn it is: the most urgent, or what has to come before it. None where nothing waits.
 
     Signals of one trader, market, symbol and side keep their order. A close of the whole alone overtakes the less
@@ -29,15 +36,16 @@ def next_signal(cursor: Any, *, schema: str, pool_id: UUID, urgency: int) -> Sig
     row = cursor.execute(db.sql(store.NEXT_SIGNAL, schema), [pool_id]).fetchone()
     if row is None:
         return None
-    signal, behind = SignalRow(*row[:-1]), row[-1]
+    signal, behind, alone = SignalRow(*row[:-2]), row[-2], row[-1]
     if signal.priority > urgency:
         return None
     if behind and signal.whole:
         cursor.execute(db.sql(store.OVERTAKE, schema), [signal.id])
     elif behind:
         place = [pool_id, signal.symbol, signal.trader_id, signal.market, signal.position_side, signal.test_only]
-        return SignalRow(*cursor.execute(db.sql(store.EARLIEST, schema), [*place, signal.seq, signal.seq]).fetchone())
-    return signal
+        row = cursor.execute(db.sql(store.EARLIEST, schema), [*place, signal.seq, signal.seq]).fetchone()
+        return Turn(SignalRow(*row), alone)
+    return Turn(signal, alone)
 
 
 def drop_unsent(cursor: Any, *, schema: str, exit: SignalRow, subscriptions: Sequence[int]) -> list[Written]:

@@ -80,18 +80,20 @@ class Written(NamedTuple):
     rows: Sequence[dict[str, Any]]
 
 
-def write(*, schema: str, signal: SignalRow, told: Sequence[Told]) -> None:
-    """Write reports on orders of one signal, settle them, and tell the followers."""
+def write(*, schema: str, signal: SignalRow, told: Sequence[Told], subscriptions: Sequence[int] | None = None) -> None:
+    """Write reports on orders of one signal, settle them, and tell the followers.
+
+    :param subscriptions: whose orders they are, where the caller knows
+    """
     if not told:
         return
     session = db.session()
     with session.transaction():
         cursor = session.cursor()
-        orders = [item.order for item in told]
-        rows = cursor.execute(
-            db.sql("select distinct subscription_id from {s}.trading_order where id = any(%s)", schema), [orders]
-        ).fetchall()
-        pools.followers.lock(cursor, schema=schema, subscriptions=[row[0] for row in rows])
+        if subscriptions is None:
+            rows = cursor.execute(db.sql(store.WHOSE, schema), [[item.order for item in told]]).fetchall()
+            subscriptions = [row[0] for row in rows]
+        pools.followers.lock(cursor, schema=schema, subscriptions=subscriptions)
         written = write_within(cursor, schema=schema, signal=signal, told=told)
     tell(schema=schema, written=written)
 
@@ -113,7 +115,7 @@ def write_within(cursor: Any, *, schema: str, signal: SignalRow, told: Sequence[
     if any(change.row.status in TERMINAL and change.to not in TERMINAL for change in changes):
         cursor.execute(db.sql(store.GO_ON, schema), [signal.id])
     messages = _nudge(cursor, schema, signal, changes, waiting)
-    return Written(messages, [_feed_row(signal, change, now) for change in changes])
+    return Written(messages, _feed_rows(signal, changes, now))
 
 
 def tell(*, schema: str, written: Written) -> None:
@@ -306,26 +308,24 @@ def _nudge(
     return messages
 
 
-def _feed_row(signal: SignalRow, change: _Change, now: datetime) -> dict[str, Any]:
-    row, report = change.row, change.report
-    told = copies.order_row(
-        id=row.id,
-        user=row.user,
-        pool=str(signal.pool_id),
-        symbol=signal.symbol,
-        market=signal.market,
-        side=signal.side,
-        effect=signal.effect,
-        status=change.to,
-        qty=row.qty,
-        filled=report.filled,
-        average=report.average,
-        lead_price=row.lead_price,
-        lead_at=row.lead_at,
-        created_at=row.created_at,
-        accepted_at=row.accepted_at or report.at,
-        done_at=change.done_at,
-        words=report.words,
-    )
+def _feed_rows(signal: SignalRow, changes: Sequence[_Change], now: datetime) -> list[dict[str, Any]]:
+    lead = signal.lead_trade()
+    columns = lead.columns()
     # A state that is not the last has no moment of its own in the row; told live, it must not look older than the last.
-    return told | {"cursor": copies.cursor(now)}
+    moment = copies.cursor(now)
+    return [
+        copies.order_row(
+            lead=lead,
+            columns=columns,
+            id=row.id,
+            user=row.user,
+            cursor=moment,
+            status=to,
+            qty=row.qty,
+            filled=report.filled,
+            average=report.average,
+            accepted_at=row.accepted_at or report.at,
+            words=report.words,
+        )
+        for row, to, report, _ in changes
+    ]

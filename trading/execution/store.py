@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from trading.copies import LeadTrade
 from trading.domain.order_state import IN_FLIGHT, Status
 
 STUCK_AT_ONCE = 50
@@ -25,12 +26,15 @@ _WAITS = "g.pool_id = t.pool_id and g.state in ('new', 'planning')"
 _SAME_PLACE = """g.symbol = t.symbol and g.trader_id = t.trader_id and g.market = t.market
    and g.position_side = t.position_side and g.test_only = t.test_only"""
 
-# The most urgent signal that waits, and whether something earlier of its symbol waits too: then the order may matter.
+# The most urgent signal that waits; whether something earlier of its symbol waits too: then the order may matter; and
+# whether nothing else waits at all.
 NEXT_SIGNAL = (
     "select "
     + _SIGNAL
     + """, g.seq > (select min(e.seq) from {s}.trading_signal e where e.pool_id = g.pool_id
-     and e.state in ('new', 'planning') and e.symbol = g.symbol)
+     and e.state in ('new', 'planning') and e.symbol = g.symbol),
+   not exists (select 1 from {s}.trading_signal o where o.pool_id = g.pool_id and o.state in ('new', 'planning')
+     and o.id <> g.id)
  from {s}.trading_signal g where g.pool_id = %s and g.state in ('new', 'planning') order by g.priority, g.seq limit 1"""
 )
 
@@ -232,6 +236,8 @@ LOCK_ORDERS = """select id, subscription_id, user_id::text, account_id::text, st
    reserved, leverage, lead_price, client_id, created_at, lead_at, sent_at, accepted_at, signal_id, environment
  from {s}.trading_order where id = any(%s) order by id for no key update"""
 
+WHOSE = "select distinct subscription_id from {s}.trading_order where id = any(%s)"
+
 WRITE_RESULTS = """update {s}.trading_order o set status = u.status, venue_order_id = u.venue_id, filled = u.filled,
    average = u.average, error_code = u.code, error = u.words,
    accepted_at = coalesce(o.accepted_at, u.accepted), done_at = u.done,
@@ -335,6 +341,11 @@ class SignalRow(NamedTuple):
     def whole(self) -> bool:
         """Whether it closes all that the lead held."""
         return self.effect == "close" and Decimal(str(self.fraction)) >= 1
+
+    def lead_trade(self) -> LeadTrade:
+        """What the outcomes of its copies have in common."""
+        where = (str(self.pool_id), self.symbol, self.market, self.side, self.effect)
+        return LeadTrade(*where, self.price, self.lead_at)  # type: ignore[arg-type]
 
 
 class Claimed(NamedTuple):

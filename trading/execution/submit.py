@@ -65,6 +65,7 @@ class Flight:
         self.sent = self._left = sum(len(members) for members in places.values())
         self._places = places
         self._attempts = {row.id: row.attempt for members in places.values() for row in members}
+        self._subscriptions = {row.id: row.subscription for members in places.values() for row in members}
         self.sides: Mapping[int, str] = {}
         self._whose: dict[Place, dict[int, str]] | None = None
         self._written = threading.Event()
@@ -106,7 +107,7 @@ class Flight:
         """Called by the writer: refused unexecuted, for the moment. They go back, for as long as the venue says."""
         if self.again:
             unsure = [item._replace(report=item.report._replace(status=Status.UNSURE)) for item in told]
-            results.write(schema=self.schema, signal=self.signal, told=unsure)
+            self.write(unsure)
             return
         rows = {row.id: row for members in self._places.values() for row in members}
         pauses = [limits.pause_s(answer) for answer in answers if answer.status in limits.TOO_MANY]
@@ -117,6 +118,11 @@ class Flight:
             for item in told
         ]
         gate.give_back(schema=self.schema, signal=self.signal, rows=back, wait_ms=max(pauses, default=1) * 1000)
+
+    def write(self, told: Sequence[Told]) -> None:
+        """Called by the writer: results to the tables."""
+        whose = [self._subscriptions[item.order] for item in told]
+        results.write(schema=self.schema, signal=self.signal, told=told, subscriptions=whose)
 
     def written(self, count: int) -> None:
         """Called by the writer."""
@@ -333,7 +339,7 @@ def _write(flight: Flight, told: list[Told], answers: list[Result]) -> None:
             kept = [item for item in told if item.report.status is not Status.PLANNED]
         else:
             kept = told
-        write = partial(results.write, schema=flight.schema, signal=flight.signal, told=kept)
+        write = partial(flight.write, kept)
         # For as long as the database is away: what venues said is known here and nowhere else without asking.
         patiently(lambda: _retried(write), limit=inf)
         flight.written(len(told))

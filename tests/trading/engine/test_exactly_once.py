@@ -220,6 +220,7 @@ def test_a_result_told_twice_or_late_changes_nothing_twice(stand, monkeypatch):
 def test_a_dead_planner_is_continued_and_nobody_is_decided_twice(stand, monkeypatch):
     monkeypatch.setattr("trading.conductor.plan.FIRST_CHUNK", 2)
     monkeypatch.setattr("trading.conductor.plan.CHUNK", 2)
+    monkeypatch.setattr("trading.conductor.plan.PLACED_BY_PLANNER", 2)
     followers = [stand.follower(f"f{n}") for n in range(5)]
     signal = stand.signal("buy")
     planned = []

@@ -23,6 +23,7 @@ BACKLOG = 10_000
 def small_chunks(monkeypatch):
     monkeypatch.setattr("trading.conductor.plan.FIRST_CHUNK", 1)
     monkeypatch.setattr("trading.conductor.plan.CHUNK", 2)
+    monkeypatch.setattr("trading.conductor.plan.PLACED_BY_PLANNER", 1)
 
 
 def waiting_signals(stand, count: int) -> None:

@@ -17,6 +17,7 @@ from trading.models import Order
 
 def test_a_letter_replayed_twice_at_the_same_time_sends_each_order_once(stand, monkeypatch):
     monkeypatch.setattr("trading.conductor.plan.FIRST_CHUNK", 1)
+    monkeypatch.setattr("trading.conductor.plan.PLACED_BY_PLANNER", 1)
     followers = [stand.follower(f"f{n}") for n in range(6)]
     signal = stand.signal("buy")
     stand.plan()
