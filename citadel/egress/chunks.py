@@ -10,8 +10,8 @@ from typing import Any
 from citadel.domain.frames import pack
 from obscura.core.wire import Answer, Settle
 
-FLUSH_EVERY = 0.005
-"""Seconds after which results are sent although more are to come."""
+FLUSH_EVERY = 0.02
+"""Seconds after which results are sent although more are to come: each set of them is a transaction of its own."""
 
 FULL = 512 << 10
 """Bytes of bodies after which results are sent at once, so that a frame stays far below its limit."""

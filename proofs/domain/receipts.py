@@ -8,14 +8,42 @@ epoch, so that the same record has the same leaf in every implementation.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+_LENGTHS = [length.to_bytes(4, "big") for length in range(256)]
+
 KINDS = ("lead_fill", "signal", "order", "fill", "denial", "adjustment")
+
+
+def _number(value: Decimal) -> str:
+    if not value.is_finite():
+        raise TypeError("a number that is not finite has no canonical form")
+    if not value:
+        return "0"  # zero has a sign, and as many digits as it was computed with
+    plain = format(value, "f")
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
+def _moment(value: datetime) -> str:
+    since = value - _EPOCH
+    return str(since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds)
+
+
+_WRITERS: Mapping[type, Callable[[Any], str]] = {
+    str: lambda value: value,
+    int: str,
+    bool: lambda value: "1" if value else "0",
+    Decimal: _number,
+    datetime: _moment,
+    UUID: str,
+    type(None): lambda _: "",
+}
 
 
 def text(value: object) -> str:
@@ -23,26 +51,12 @@ def text(value: object) -> str:
 
     :raises TypeError: the value has no canonical form (a float or a naive moment, for instance)
     """
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            raise TypeError("a number that is not finite has no canonical form")
-        if not value:
-            return "0"  # zero has a sign, and as many digits as it was computed with
-        plain = format(value, "f")
-        return plain.rstrip("0").rstrip(".") if "." in plain else plain
-    if isinstance(value, datetime):
-        return str((value - _EPOCH) // (datetime.resolution))
-    if isinstance(value, UUID):
-        return str(value)
-    raise TypeError(f"a {type(value).__name__} has no canonical form")
+    write = _WRITERS.get(value.__class__)
+    if write is None:
+        write = next((of for kind, of in _WRITERS.items() if isinstance(value, kind)), None)
+    if write is None:
+        raise TypeError(f"a {type(value).__name__} has no canonical form")
+    return write(value)
 
 
 def leaf(kind: str, fields: Iterable[object]) -> bytes:
@@ -69,6 +83,6 @@ class Leaves:
 def _framed(fields: Iterable[object]) -> bytes:
     parts: list[bytes] = []
     for field in fields:
-        raw = (field if field.__class__ is str else text(field)).encode()  # type: ignore[union-attr]
-        parts += (len(raw).to_bytes(4, "big"), raw)
+        raw = (field if field.__class__ is str else text(field)).encode()  # type: ignore[attr-defined]
+        parts += (_LENGTHS[len(raw)] if len(raw) < 256 else len(raw).to_bytes(4, "big"), raw)
     return b"".join(parts)

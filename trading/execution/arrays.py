@@ -19,12 +19,26 @@ def tokens(values: Iterable[object]) -> str:
 
 def texts(values: Iterable[str]) -> str:
     """An array of any texts."""
-    return "{" + ",".join(['"' + _QUOTED.sub(r"\\\g<0>", value) + '"' for value in values]) + "}"
+    given = list(values)
+    if not given:
+        return "{}"
+    plain = '","'.join(given)
+    if "\\" in plain or plain.count('"') != 2 * len(given) - 2:
+        return "{" + ",".join(['"' + _QUOTED.sub(r"\\\g<0>", value) + '"' for value in given]) + "}"
+    return '{"' + plain + '"}'
 
 
 def moments(values: Iterable[datetime | None]) -> str:
     """An array of moments; None becomes NULL."""
-    return "{" + ",".join(["NULL" if value is None else f'"{value.isoformat()}"' for value in values]) + "}"
+    # Many are the same moment: the end of one set of results, or one millisecond of a venue's clock.
+    written: dict[datetime | None, str] = {None: "NULL"}
+    found = []
+    for value in values:
+        text = written.get(value)
+        if text is None:
+            text = written[value] = f'"{value.isoformat()}"'  # type: ignore[union-attr]
+        found.append(text)
+    return "{" + ",".join(found) + "}"
 
 
 def digests(values: Iterable[bytes]) -> str:
