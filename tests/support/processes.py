@@ -27,7 +27,7 @@ def environment() -> dict[str, str]:
         "OBSCURA_RUN": str(settings.RUN_DIR),
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "obscura.settings.test",
-        "DATABASE_URL": f"postgresql://{user}@{one['HOST']}:{one['PORT']}/{one['NAME']}",
+        "DATABASE_URL": f"postgresql://{user}@{quote(one['HOST'], safe='')}:{one['PORT']}/{one['NAME']}",
         "REDIS_URL": settings.REDIS_URL,
         "PYTHONPATH": str(ROOT),
     }

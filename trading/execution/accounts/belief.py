@@ -18,6 +18,12 @@ from trading.market import cache
 QUIET = timedelta(seconds=3)
 """For so long nothing of an account has ended before its figures are compared: a venue tells some things late."""
 
+# Whose newest orders are under way or have just ended. Seen to first: where much is traded it is most of them, and
+# nothing else of theirs needs to be read.
+_MOVING = f"""select s.id from unnest(%s::bigint[]) s(id) where exists (
+   select 1 from (select status, done_at from {{s}}.trading_order where subscription_id = s.id order by id desc limit 3) o
+   where o.status in ({Status.PLANNED:d}, {Status.SENDING:d}, {Status.UNSURE:d}) or o.done_at > %s)"""
+
 _HOLDINGS = """select subscription_id, id, market, symbol, side, qty, opening, closing from {s}.trading_holding
  where subscription_id = any(%s::bigint[]) and (qty <> 0 or opening > 0 or closing > 0) order by id"""
 
@@ -78,7 +84,7 @@ class Belief:
 
 
 def of(*, schema: str, accounts: Sequence[Account], now: datetime, cursor: Any = None) -> dict[str, Belief]:
-    """What we believe of each of these accounts.
+    """What we believe of each of these accounts; of one that is busy, no more than that.
 
     :param cursor: to read in a transaction of the caller's
     """
@@ -87,7 +93,10 @@ def of(*, schema: str, accounts: Sequence[Account], now: datetime, cursor: Any =
     found = {one.id: Belief() for one in accounts}
     for subscription, account in owners.items():
         found[account].subscriptions.append(subscription)
-    ids = [arrays.tokens(owners)]
+    moving = cursor.execute(db.sql(_MOVING, schema), [arrays.tokens(owners), now - QUIET]).fetchall()
+    for (subscription,) in moving:
+        found[owners[subscription]].busy = True
+    ids = [arrays.tokens(one for one, account in owners.items() if not found[account].busy)]
     where = {one.id: one for one in accounts}
     for subscription, *row in cursor.execute(db.sql(_HOLDINGS, schema), ids).fetchall():
         _hold(found[owners[subscription]], where[owners[subscription]], row)
