@@ -137,6 +137,34 @@ def test_refusals_become_the_right_usdm_exceptions(venue: Venue) -> None:
     with_exchange(venue, "binanceusdm", venue.account(), story)
 
 
+def test_a_stop_waits_at_the_venue_and_is_heard_when_it_fires(venue: Venue) -> None:
+    key = venue.account()
+
+    async def story(ben: Any) -> None:
+        await ben.create_order(PERP, "market", "buy", 0.1)
+        stops = {"reduceOnly": True, "stopLossPrice": 59000}
+        kept = await ben.create_order(PERP, "market", "sell", 0.1, None, stops)
+        spare = await ben.create_order(
+            PERP, "market", "sell", 0.1, None, {"reduceOnly": True, "takeProfitPrice": 66000}
+        )
+        waiting = await ben.fetch_open_orders(PERP, params={"trigger": True})
+        assert [(one["id"], one["triggerPrice"], one["reduceOnly"]) for one in waiting] == [
+            (kept["id"], 59000, True), (spare["id"], 66000, True),
+        ]  # fmt: skip
+        await ben.cancel_order(spare["id"], PERP, {"trigger": True})
+
+        watching = asyncio.ensure_future(ben.watch_orders())
+        await listening(venue, key, "usdm")
+        await asyncio.to_thread(venue.price, "BTCUSDT", "58000")
+        [first, *_] = await soon(watching)
+
+        assert first["symbol"] == PERP
+        assert (await ben.fetch_order(kept["id"], PERP, {"trigger": True}))["status"] == "closed"
+        assert await ben.fetch_positions([PERP]) == []
+
+    with_exchange(venue, "binanceusdm", key, story)
+
+
 @pytest.mark.parametrize(("ccxt_id", "symbol", "market"), [("binance", BTC, "spot"), ("binanceusdm", PERP, "usdm")])
 def test_a_trade_made_in_the_app_reaches_every_watcher(venue: Venue, ccxt_id: str, symbol: str, market: str) -> None:
     key = venue.account("ada")

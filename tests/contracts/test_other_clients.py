@@ -105,6 +105,23 @@ def test_the_official_usdm_sdk_trades(venue: Venue, ben: Key, sdks: Any) -> None
         api.new_order("BTCUSDT", "SELL", "MARKET", quantity=1, position_side="SHORT")
 
 
+def test_the_official_usdm_sdk_keeps_a_stop_at_the_venue(venue: Venue, ben: Key, sdks: Any) -> None:
+    api = sdks.DerivativesTradingUsdsFutures(config_rest_api=rest(sdks, venue, ben)).rest_api
+
+    api.new_order("BTCUSDT", "BUY", "MARKET", quantity=0.1)
+    stop = {"quantity": 0.1, "trigger_price": 59000, "reduce_only": "true", "client_algo_id": "mine"}
+    kept = api.new_algo_order("CONDITIONAL", "BTCUSDT", "SELL", "STOP_MARKET", **stop).data()
+    assert (kept.algo_status, kept.trigger_price) == ("NEW", "59000")
+    assert [one.algo_id for one in api.current_all_algo_open_orders(symbol="BTCUSDT").data()] == [kept.algo_id]
+    venue.price("BTCUSDT", "58000")
+    told = api.query_algo_order(client_algo_id="mine").data()
+
+    assert (told.algo_status, api.position_information_v3("BTCUSDT").data()) == ("FINISHED", [])
+    assert [one.algo_id for one in api.query_all_algo_orders("BTCUSDT").data()] == [kept.algo_id]
+    with pytest.raises(sdks.BadRequestError):
+        api.cancel_algo_order(client_algo_id="mine")
+
+
 @pytest.mark.filterwarnings("ignore:parameter 'timeout' of type 'float':DeprecationWarning")  # the SDK's own
 def test_the_official_sdk_hears_its_user_stream_and_trades_over_the_socket(venue: Venue, ben: Key, sdks: Any) -> None:
     url = venue.url.replace("http", "ws")

@@ -21,7 +21,8 @@ QUIET = timedelta(seconds=3)
 # Whose newest orders are under way or have just ended. Seen to first: where much is traded it is most of them, and
 # nothing else of theirs needs to be read.
 _MOVING = f"""select s.id from unnest(%s::bigint[]) s(id) where exists (
-   select 1 from (select status, done_at from {{s}}.trading_order where subscription_id = s.id order by id desc limit 3) o
+   select 1 from (select status, done_at from {{s}}.trading_order where subscription_id = s.id
+     order by id desc limit 3) o
    where o.status in ({Status.PLANNED:d}, {Status.SENDING:d}, {Status.UNSURE:d}) or o.done_at > %s)"""
 
 _HOLDINGS = """select subscription_id, id, market, symbol, side, qty, opening, closing from {s}.trading_holding

@@ -7,7 +7,7 @@ import logging
 import time
 from urllib.parse import unquote
 
-from . import access, refusals, rest_public, rest_spot, rest_usdm  # noqa: F401  the rest_* modules fill the table
+from . import access, refusals, rest_algo, rest_public, rest_spot, rest_usdm  # noqa: F401  the rest_* modules fill the table
 from .exchange import Exchange
 from .frames import Socket
 from .hub import Hub, Listener

@@ -33,6 +33,7 @@ class Exchange:
         self.ledger, self.journal = Ledger(symbols), Journal(folder)
         for entry in self.journal.replay():
             self.ledger.apply(entry)
+        self.ledger.recover()
         # Ids grow with the clock, so that they stay unique when the folder is emptied: ten microseconds an id.
         self.ledger.last_id = max(self.ledger.last_id, time.time_ns() // 10_000)
         self.resting: dict[Key, dict[str, list[tuple[int, int]]]] = {}

@@ -81,6 +81,32 @@ class Position:
         return (worth if self.amount > 0 else -worth) // ONE
 
 
+class Conditional:
+    """An order that waits for a price. It is NEW until then; what becomes of its order is told as its own status."""
+
+    __slots__ = (
+        "id", "account", "symbol", "side", "type", "tif", "quantity", "price", "trigger", "client_id", "at_ms",
+        "working", "reduce_only", "whole", "position_side", "activate", "callback", "kept", "updated_ms",
+        "triggered_ms", "order", "reason", "best",
+    )  # fmt: skip
+
+    def __init__(self, id: int, account: Account, symbol: Symbol, row: Sequence[Any]) -> None:
+        self.id, self.account, self.symbol = id, account, symbol
+        (
+            self.side, self.type, self.tif, self.quantity, self.price, self.trigger, self.client_id, self.at_ms,
+            self.working, self.reduce_only, self.whole, self.position_side, self.activate, self.callback,
+        ) = row  # fmt: skip
+        self.kept, self.updated_ms, self.triggered_ms, self.reason, self.best = "NEW", self.at_ms, 0, "", 0
+        self.order: Order | None = None
+
+    @property
+    def status(self) -> str:
+        """TRIGGERED while its order works, FINISHED when that has ended."""
+        if self.kept == "TRIGGERED" and self.order is not None and self.order.status not in LIVE:
+            return "FINISHED"
+        return self.kept
+
+
 class Desk:
     """An account's orders and trades on one market, and the streams that listen to them."""
 
@@ -107,6 +133,8 @@ class Account:
         self.hedged = False
         self.may_trade, self.may_withdraw = True, False  # what the key is allowed to do
         self.spot, self.usdm = Desk(), Desk()
+        self.conditionals: dict[int, Conditional] = {}
+        self.conditional_by_client: dict[str, Conditional] = {}  # the latest of that client id
         self.listen_key: str | None = None
         self.listen_until = 0.0
         self.updated_ms = 0
@@ -138,6 +166,8 @@ class Ledger:
         self.accounts: dict[int, Account] = {}
         self.by_key: dict[str, Account] = {}
         self.orders: dict[int, Order] = {}
+        self.conditionals: dict[int, Conditional] = {}
+        self.conditional: dict[str, dict[int, Conditional]] = {}  # those that wait, by USD-M symbol
         self.last_id = 0
 
     def next_id(self) -> int:
@@ -211,6 +241,32 @@ class Ledger:
             held[0] += order.locked
             order.locked = 0
 
+    def add_conditional(self, account: Account, id: int, symbol: str, row: Sequence[Any]) -> Conditional:
+        one = Conditional(id, account, self.symbols[USDM][symbol], row)
+        self.last_id = max(self.last_id, id)
+        account.conditionals[id] = account.conditional_by_client[one.client_id] = self.conditionals[id] = one
+        self.conditional.setdefault(symbol, {})[id] = one
+        return one
+
+    def move_conditional(self, one: Conditional, status: str, at_ms: int, order_id: int, reason: str) -> None:
+        one.kept, one.updated_ms, one.reason = status, at_ms, reason
+        if status == "TRIGGERING":
+            one.triggered_ms = at_ms
+        if order_id:
+            one.order = self.orders[order_id]
+        self.conditional[one.symbol.name].pop(one.id, None)
+
+    def recover(self) -> None:
+        """After a crash in the midst of one that was reached: it became an order, or it waits on."""
+        for one in self.conditionals.values():
+            if one.kept == "TRIGGERING":
+                order = one.account.usdm.by_client.get(one.client_id)
+                if order is not None and order.at_us // 1000 >= one.triggered_ms:
+                    one.kept, one.order = "TRIGGERED", order
+                else:
+                    one.kept = "NEW"
+                    self.conditional.setdefault(one.symbol.name, {})[one.id] = one
+
     def set(self, account: Account, name: str, symbol: str, value: Any) -> None:
         if name == "leverage":
             account.leverage[symbol] = value
@@ -244,6 +300,12 @@ class Ledger:
         elif kind == "end":
             id, status, at_ms = rest
             self.end(self.orders[id], status, at_ms)
+        elif kind == "conditional":
+            account, id, symbol, row = rest
+            self.add_conditional(self.accounts[account], id, symbol, row)
+        elif kind == "moved":
+            id, status, at_ms, order_id, reason = rest
+            self.move_conditional(self.conditionals[id], status, at_ms, order_id, reason)
         elif kind == "set":
             account, name, symbol, value = rest
             self.set(self.accounts[account], name, symbol, value)
@@ -298,4 +360,4 @@ def _settle_usdm(order: Order, trade: Trade) -> None:
     account.wallet["USDT"] = account.wallet.get("USDT", 0) + trade.realized - trade.fee
 
 
-__all__ = ["LIVE", "SPOT", "USDM", "Account", "Desk", "Ledger", "Order", "Position", "Trade"]
+__all__ = ["LIVE", "SPOT", "USDM", "Account", "Conditional", "Desk", "Ledger", "Order", "Position", "Trade"]

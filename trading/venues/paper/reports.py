@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .amounts import full, short, times
-from .ledger import LIVE, Account, Order, Trade
+from .ledger import LIVE, Account, Conditional, Order, Trade
 
 REASONS = {
     "Account has insufficient balance for requested action.": "INSUFFICIENT_BALANCES",
@@ -127,6 +127,39 @@ def order_trade_update(order: Order, kind: str, trade: Trade | None = None, **mo
     if trade:
         details |= {"N": trade.fee_asset, "n": short(trade.fee)}
     return {"e": "ORDER_TRADE_UPDATE", "E": now_ms(), "T": at, "o": details}
+
+
+def algo_update(one: Conditional, status: str) -> dict[str, Any]:
+    """`ALGO_UPDATE`: a conditional order was placed, given up or reached, or its order has ended."""
+    order = one.order
+    details: dict[str, Any] = {
+        "caid": one.client_id,
+        "aid": one.id,
+        "at": "CONDITIONAL",
+        "o": one.type,
+        "s": one.symbol.name,
+        "S": one.side,
+        "ps": one.position_side,
+        "f": one.tif,
+        "q": short(one.quantity),
+        "X": status,
+        "ai": str(order.id) if order else "",
+        "ap": short(order.average) if order else "0",
+        "aq": short(order.filled) if order else "0",
+        "act": order.type if order else "0",
+        "tp": short(one.trigger),
+        "p": short(one.price),
+        "V": "EXPIRE_MAKER",
+        "wt": one.working,
+        "pm": "NONE",
+        "cp": one.whole,
+        "pP": False,
+        "R": one.reduce_only,
+        "tt": one.triggered_ms,
+        "gtd": 0,
+        "rm": one.reason,
+    }
+    return {"e": "ALGO_UPDATE", "E": now_ms(), "T": one.updated_ms, "o": details}
 
 
 def trade_lite(order: Order, trade: Trade) -> dict[str, Any]:

@@ -77,12 +77,6 @@ def open_orders(call: Call) -> Any:
     return [shapes.usdm_order(order) for order in call.owner.usdm.open.values() if symbol in (None, order.symbol)]
 
 
-@route("GET", "/fapi/v1/openAlgoOrders", market=USDM, access=SIGNED)
-def open_conditional_orders(call: Call) -> Any:
-    """The venue takes no conditional orders, so none are open."""
-    return []
-
-
 @route("GET", "/fapi/v1/allOrders", market=USDM, access=SIGNED, weight=5)
 def all_orders(call: Call) -> Any:
     return [shapes.usdm_order(order) for order in ordered(call, USDM)]

@@ -39,9 +39,12 @@ class Route:
     weight: int = 1
     order: bool = False  # counts against the account's order limits
     of_one_order: int = 0  # the weight where the query names an order; 0: the same
+    with_symbol: int = 0  # the weight where the query names a symbol; 0: the same
 
     def weighs(self, query: bytes) -> int:
         """What this request weighs."""
+        if self.with_symbol and b"symbol=" in query:
+            return self.with_symbol
         return self.of_one_order if self.of_one_order and b"orderId=" in query else self.weight
 
 
@@ -56,12 +59,13 @@ def route(
     weight: int = 1,
     order: bool = False,
     of_one_order: int = 0,
+    with_symbol: int = 0,
 ) -> Callable[[Handler], Handler]:
     """Register a handler for a method and paths; it answers anything JSON-able."""
 
     def register(handler: Handler) -> Handler:
         for path in paths:
-            TABLE[method, path] = Route(handler, market, access, weight, order, of_one_order)
+            TABLE[method, path] = Route(handler, market, access, weight, order, of_one_order, with_symbol)
         return handler
 
     return register

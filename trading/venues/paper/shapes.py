@@ -7,7 +7,7 @@ from typing import Any
 
 from .amounts import full, short, times
 from .exchange import Exchange
-from .ledger import LIVE, Account, Order, Trade
+from .ledger import LIVE, Account, Conditional, Order, Trade
 from .reports import now_ms
 from .symbols import USDM
 from .usdm import margins, most_notional
@@ -154,6 +154,48 @@ def usdm_order(order: Order) -> dict[str, Any]:
         "goodTillDate": 0,
         "time": order.at_us // 1000,
         "updateTime": order.updated_ms,
+    }
+
+
+def algo_order(one: Conditional) -> dict[str, Any]:
+    """What `POST /fapi/v1/algoOrder` answers."""
+    return {
+        "algoId": one.id,
+        "clientAlgoId": one.client_id,
+        "algoType": "CONDITIONAL",
+        "orderType": one.type,
+        "symbol": one.symbol.name,
+        "side": one.side,
+        "positionSide": one.position_side,
+        "timeInForce": one.tif,
+        "quantity": short(one.quantity),
+        "algoStatus": one.status,
+        "triggerPrice": short(one.trigger),
+        "price": short(one.price),
+        "icebergQuantity": None,
+        "selfTradePreventionMode": "EXPIRE_MAKER",
+        "workingType": one.working,
+        "priceMatch": "NONE",
+        "closePosition": one.whole,
+        "priceProtect": False,
+        "reduceOnly": one.reduce_only,
+        "activatePrice": short(one.activate) if one.activate else "",
+        "callbackRate": short(one.callback) if one.callback else "",
+        "createTime": one.at_ms,
+        "updateTime": one.updated_ms,
+        "triggerTime": one.triggered_ms,
+        "goodTillDate": 0,
+    }
+
+
+def algo_status(one: Conditional) -> dict[str, Any]:
+    """What a question after it answers: beside that, the order it became."""
+    order = one.order
+    return algo_order(one) | {
+        "actualOrderId": str(order.id) if order else "",
+        "actualPrice": short(order.average) if order else "0",
+        "actualQty": short(order.filled) if order else "0",
+        "actualType": order.type if order else "",
     }
 
 

@@ -15,7 +15,9 @@ SPOT, USDM = "spot", "usdm"
 INFO_FILE = Path("venues", "binance_exchangeInfo_spot.json.gz")
 TIERS_FILE = Path("venues", "binance_leverage_tiers.json.gz")
 SPOT_ORDERS = ["LIMIT", "LIMIT_MAKER", "MARKET"]
-USDM_ORDERS = ["LIMIT", "MARKET"]
+USDM_ORDERS = [
+    "LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET",
+]  # fmt: skip
 
 # asset, spot tick, spot step, USD-M tick, step, most a market order, least notional, price and quantity decimals
 WRITTEN_DOWN = (
@@ -72,6 +74,7 @@ class Symbol:
     up: tuple[int, int] = (5, 1)  # price over reference at most, as a fraction
     down: tuple[int, int] = (1, 5)
     max_orders: int = 200
+    max_conditional: int = 10
     brackets: list[Bracket] = field(default_factory=list)
     trading: bool = False
 

@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+from . import conditional
 from .amounts import ONE, full, rounded_ratio, short, times
 from .book import Level
 from .exchange import Exchange, Key
 from .hub import Hub, topic
 from .reports import now_ms
-from .symbols import SPOT
+from .symbols import SPOT, USDM
 
 MINUTE = 60_000
 KEPT_MINUTES = 1_500
@@ -91,6 +92,7 @@ class Tape:
             candle.buy += quantity
             candle.buy_quote += quote
         self.trades[key].append((id, price, quantity, at_ms, buyer_is_maker))
+        self._reach(key)
         self._tell_trade(key, id, price, quantity, at_ms, buyer_is_maker)
 
     def snapshot(self, key: Key, bids: Iterable[Level], asks: Iterable[Level]) -> None:
@@ -137,9 +139,14 @@ class Tape:
         if best != self._best.get(key):
             self._best[key] = best
             self.exchange.moved(key)
+            self._reach(key)
             name = topic(symbol, "bookTicker")
             if (key[0], name) in self.hub.topics:
                 self.hub.publish(key[0], name, self.book_ticker_event(key))
+
+    def _reach(self, key: Key) -> None:
+        if key[0] == USDM and self.exchange.ledger.conditional.get(key[1]):
+            conditional.moved(self.exchange, key[1])
 
     # To the listeners
 

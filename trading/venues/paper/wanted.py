@@ -12,6 +12,7 @@ from .amounts import NotANumber, units
 from .refusals import Refused
 from .symbols import Symbol
 
+_CONDITIONAL = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
 _CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}\Z")
 _MOST_CLIENT_IDS = "^[\\.A-Z\\:/a-z0-9_-]{1,36}$"
 
@@ -83,6 +84,18 @@ def symbol_of(params: Mapping[str, str], symbols: Mapping[str, Symbol]) -> Symbo
     return found
 
 
+def client_id(given: str | None, *, usdm: bool) -> str:
+    """The client's own id, or one that is made up."""
+    named = given or os.urandom(11).hex()
+    if not _CLIENT_ID.match(named):
+        raise (
+            Refused(-4015, "Client order id is not valid.")
+            if usdm
+            else refusals.malformed("newClientOrderId", _MOST_CLIENT_IDS)
+        )
+    return named
+
+
 def read(params: Mapping[str, str], symbols: Mapping[str, Symbol], *, usdm: bool) -> Wanted:
     """The order of a request of either market.
 
@@ -92,6 +105,9 @@ def read(params: Mapping[str, str], symbols: Mapping[str, Symbol], *, usdm: bool
     side, kind = need(params, "side"), need(params, "type")
     if side not in ("BUY", "SELL"):
         raise Refused(-1117, "Invalid side.")
+    if usdm and kind in _CONDITIONAL:
+        text = "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead."
+        raise Refused(-4120, text)
     if kind not in symbol.info["orderTypes"]:
         raise Refused(-1116, "Invalid orderType.")
     tif = params.get("timeInForce", "")
@@ -116,14 +132,8 @@ def read(params: Mapping[str, str], symbols: Mapping[str, Symbol], *, usdm: bool
         elif tif:
             raise refusals.not_required("timeInForce")
         quantity, price, tif = amount(params, "quantity"), amount(params, "price"), tif or "GTC"
-    client_id = params.get("newClientOrderId") or os.urandom(11).hex()
-    if not _CLIENT_ID.match(client_id):
-        raise (
-            Refused(-4015, "Client order id is not valid.")
-            if usdm
-            else refusals.malformed("newClientOrderId", _MOST_CLIENT_IDS)
-        )
-    wanted = Wanted(symbol, side, kind, tif, quantity, price, client_id, quote_quantity=quote_quantity)
+    named = client_id(params.get("newClientOrderId"), usdm=usdm)
+    wanted = Wanted(symbol, side, kind, tif, quantity, price, named, quote_quantity=quote_quantity)
     if usdm:
         wanted.position_side = params.get("positionSide") or "BOTH"
         if wanted.position_side not in ("BOTH", "LONG", "SHORT"):
