@@ -59,6 +59,7 @@ app.conf.update(
             "schedule": 3.0,
             "options": {"queue": "default", "expires": 3},
         },
+        "trading.stops": {"task": "trading.keep_stops", "schedule": 1.0, "options": {"queue": "default", "expires": 3}},
         "pools.sweep": {"task": "pools.sweep", "schedule": 60.0, "options": {"queue": "default", "expires": 50}},
         "trading.record_days": {
             "task": "trading.record_days",

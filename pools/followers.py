@@ -70,6 +70,10 @@ _SETTLE = """update {s}.pools_subscription s set
 _ENVIRONMENTS = """select s.id, a.exchange, a.environment from {s}.pools_subscription s
  join {s}.citadel_exchangeaccount a on a.id = s.account_id where s.id = any(%s)"""
 
+_OWNERS = """select s.id, s.user_id::text, s.account_id::text, s.pool_id, a.exchange, a.environment
+ from {s}.pools_subscription s join {s}.citadel_exchangeaccount a on a.id = s.account_id
+ where s.id = any(%s) and a.status = 'active'"""
+
 _CLOSING = "select id from {s}.pools_subscription where status = 'closing' order by id limit 1000"
 
 
@@ -79,6 +83,16 @@ _OF_SUBSCRIPTIONS = """select distinct s.account_id::text, s.user_id::text, a.ex
 
 _ON_ACCOUNTS = """select id, account_id::text from {s}.pools_subscription where account_id = any(%s::uuid[])
    and (ended_at is null or ended_at > clock_timestamp() - interval '1 day') order by id"""
+
+
+class Owner(NamedTuple):
+    """Whose a subscription is, and where it trades; its account is active."""
+
+    user: str
+    account: str
+    pool: UUID
+    exchange: str
+    environment: str
 
 
 class PoolTermsRow(NamedTuple):
@@ -173,6 +187,12 @@ def on_accounts(cursor: Any, *, schema: str, accounts: Sequence[str]) -> dict[in
 def closing(cursor: Any, *, schema: str) -> list[int]:
     """Subscriptions that only wait for what is open to be closed."""
     return [row[0] for row in cursor.execute(of_schema(_CLOSING, schema)).fetchall()]
+
+
+def owners(cursor: Any, *, schema: str, subscriptions: Sequence[int]) -> dict[int, Owner]:
+    """By subscription, whose it is; those whose account is not active are left out."""
+    rows = cursor.execute(of_schema(_OWNERS, schema), [list(subscriptions)]).fetchall()
+    return {row[0]: Owner(*row[1:]) for row in rows}
 
 
 def environments(cursor: Any, *, schema: str, subscriptions: Sequence[int]) -> dict[int, tuple[str, str]]:

@@ -24,6 +24,7 @@ from trading.execution import db, reconcile, trades
 from trading.execution import execute as execution
 from trading.execution.accounts import brackets, checks, drift
 from trading.execution.lane import lane
+from trading.execution.protect import keep as protect
 from trading.execution.submit import land, let_fly
 from trading.guard import closes
 from trading.guard import round as guard_round
@@ -104,6 +105,15 @@ def check_accounts() -> None:
         counts = drift.check(schema=tenant.schema_name)
         if counts["different"]:
             _logger.info("drift", schema=tenant.schema_name, **counts)
+
+
+@celery.shared_task(name="trading.keep_stops", ignore_result=True)
+def keep_stops() -> None:
+    """Keep at the venues the stops that protect copies there, in every tenant."""
+    for tenant in tenants.scope.each(reason="stops at the venues"):
+        counts = protect.keep(tenant=tenant)
+        if any(counts.values()):
+            _logger.info("stops", schema=tenant.schema_name, **counts)
 
 
 @nudged("trading.close_halted")

@@ -19,6 +19,7 @@ _SPOT = {
 }
 _USDM = {
     "/fapi/v1/order": ("POST", "GET", "DELETE"),
+    "/fapi/v1/algoOrder": ("POST", "GET", "DELETE"),
     "/fapi/v1/openOrders": ("GET",),
     "/fapi/v1/allOpenOrders": ("DELETE",),
     "/fapi/v1/allOrders": ("GET",),

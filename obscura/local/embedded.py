@@ -1,7 +1,8 @@
 """PostgreSQL 18 and Valkey 9 from their Python wheels: started once, adopted by everyone who comes later.
 
 The servers outlive whoever started them, listen on loopback only, on ports that were free (PostgreSQL on a socket in
-its folder as well), and keep their data in a folder of the checkout. Set DATABASE_URL and REDIS_URL and none of this runs.
+its folder as well), and keep their data in a folder of the checkout. Set DATABASE_URL and REDIS_URL and none of this
+runs.
 """
 
 from __future__ import annotations

@@ -235,6 +235,7 @@ COPY_PARTIAL_WINDOW_MS = env.number("OBSCURA_PARTIAL_WINDOW_MS", 100)
 # Our addresses that requests to exchanges leave from; none: the system chooses. The egress reads the same variable.
 EGRESS_ADDRESSES = env.words("OBSCURA_EGRESS_ADDRESSES")
 # Off for benchmarks against a paper venue that limits nothing. The limits of live exchanges always hold.
+STOPS_AT_VENUE = env.flag("OBSCURA_STOPS_AT_VENUE", True)
 PAPER_LIMITS = env.flag("OBSCURA_PAPER_LIMITS", True)
 # The guard: how long a lead may be silent before followers are told, and how much longer before a pool that wants it
 # closes what is open.

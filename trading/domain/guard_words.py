@@ -32,6 +32,13 @@ def exit_words(held: Held, told: Told) -> str:
     return f"Your trailing stop of {_pct(held.trailing_pct)} is reached; the copy is being closed."
 
 
+def fired_words(held: Held, told: Told, price: Decimal) -> str:
+    """Which exit a copy has reached, where it was closed by a stop that rested at the exchange."""
+    return exit_words(held, told).replace(
+        "the copy is being closed", f"your order at the exchange ({price.normalize():f}) closes it"
+    )
+
+
 def silence_words(since: datetime) -> str:
     """A lead cannot be heard."""
     return f"The lead's account cannot be heard since {since:%H:%M} UTC; your stops still work."

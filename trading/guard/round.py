@@ -24,6 +24,7 @@ from pools import guarded
 from pools import services as pools
 from pools.guarded import Guarded
 from tenants.models import Tenant
+from tenants.scope import current
 from trading.domain import guard_words as words
 from trading.domain import priorities
 from trading.domain.guard import (
@@ -41,7 +42,10 @@ from trading.domain.guard import (
 )
 from trading.domain.people import Follower
 from trading.domain.reasons import Reason
+from trading.domain.stops import Kind
 from trading.execution import db
+from trading.execution.protect import rows as stop_rows
+from trading.execution.protect.rows import Stop
 from trading.guard import notices, store
 from trading.guard.memory import Lead, Memory
 from trading.guard.notices import News
@@ -52,6 +56,9 @@ from trading.signals.record import GUARD
 PRICE_PATIENCE = timedelta(seconds=15)
 """A price may be away that long before followers are told: one that starts anew is no news."""
 
+UNANSWERED = timedelta(seconds=15)
+"""So long a stop at the venue that should have fired is waited for."""
+
 _logger = log.get("guard")
 
 
@@ -61,6 +68,7 @@ class One(NamedTuple):
     follower: Follower
     rest: Guarded
     held: Sequence[Held]
+    stops: Sequence[Stop] = ()
 
     @property
     def place(self) -> Place:
@@ -159,7 +167,13 @@ def _read(tenant: Tenant) -> list[One]:
         ids = [follower.subscription for follower, _ in rows]
         for row in cursor.execute(db.sql(store.HELD, schema), [ids]).fetchall():
             held[row[1]].append(Held(*row))
-    return [One(follower, rest, held.get(follower.subscription, ())) for follower, rest in rows]
+    stops: dict[int, list[Stop]] = defaultdict(list)
+    for stop in stop_rows.live(cursor, schema=schema):
+        stops[stop.subscription].append(stop)
+    return [
+        One(follower, rest, held.get(follower.subscription, ()), stops.get(follower.subscription, ()))
+        for follower, rest in rows
+    ]
 
 
 def _prices(watched: Iterable[One], now: datetime) -> dict[tuple[str, str], Prices]:
@@ -223,7 +237,7 @@ def _act(one: One, prices: Prices, memory: Memory, now: datetime, counts: Counts
     for held in one.held:
         cause = memory.crossed(held, None if (price := prices.get(held.place)) is None else crossed(held, price))
         # What is being closed already is looked at again when that is settled.
-        if cause is not None and not held.closing:
+        if cause is not None and not held.closing and not _left_to_the_venue(one, held, cause, price, now):
             _exit(one, held, cause, memory, now, counts)
     _close_of_silent_leads(one, memory, now, counts)
 
@@ -258,6 +272,22 @@ def _resume(one: One, now: datetime, counts: Counts) -> None:
         if pools.resume_subscription_by_limit(subscription_id=one.follower.subscription, limit=Reason.DAILY_LOSS.value):
             counts.resumed += 1
             counts.told += notices.tell([_news(one, Told.RESUMED, words.RESUMED)], now=now)
+
+
+def _left_to_the_venue(one: One, held: Held, cause: Told, price: Decimal | None, now: datetime) -> bool:
+    """Whether a stop of it rests at the venue and should be firing at this price; it is asked after at once.
+
+    What does not fire is withdrawn, and is closed from here in the next look. Where nobody withdraws it for long, the
+    copy is closed from here all the same: both orders can only reduce what is there.
+    """
+    kind = Kind.TAKE if cause is Told.TAKE_PROFIT else Kind.STOP
+    stop = next((stop for stop in one.stops if (stop.holding, stop.kind) == (held.id, kind)), None)
+    if stop is None or price is None or not stop.reached(price):
+        return False
+    if stop.crossed_at is not None:
+        return now - stop.crossed_at < UNANSWERED
+    stop_rows.crossed(db.session().cursor(), schema=current(), stops=[stop.id], now=now)
+    return True
 
 
 def _exit(one: One, held: Held, cause: Told, memory: Memory, now: datetime, counts: Counts) -> None:

@@ -5,6 +5,7 @@ from trading.models.drift import AccountCheck, Adjustment, Drift
 from trading.models.holding import Holding
 from trading.models.notice import Notice
 from trading.models.order import Denial, Fill, Order
+from trading.models.resting_stop import RestingStop
 from trading.models.source import AccountPosition, DrawChain, LeadFill, LeadPosition, PoolLane, Signal, Watermark
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Order",
     "PoolLane",
     "PositionMode",
+    "RestingStop",
     "Signal",
     "SymbolSetting",
     "Watermark",

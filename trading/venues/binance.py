@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import orjson
@@ -19,6 +20,7 @@ from trading.venues.quirks import Then, then
 ORDER_PATH = {"spot": "/api/v3/order", "usdm": "/fapi/v1/order"}
 POSITIONS_PATH, BALANCES_PATH = "/fapi/v3/positionRisk", "/api/v3/account"
 OPEN_ORDERS_PATH = {"spot": "/api/v3/openOrders", "usdm": "/fapi/v1/openOrders"}
+STOPS_PATH = "/fapi/v1/algoOrder"
 BRACKETS_PATH = "/fapi/v1/leverageBracket"
 TRADES_PATH = {"spot": "/api/v3/myTrades", "usdm": "/fapi/v1/userTrades"}
 
@@ -149,6 +151,83 @@ def mode_changed() -> Report:
     return _ask(
         "mode_changed", "The account's position mode had been changed at the exchange; the order is made to fit"
     )
+
+
+class AtVenue(StrEnum):
+    """What has become of a conditional order, or of a request about it."""
+
+    RESTING = "resting"
+    FIRED = "fired"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+    SILENT = "silent"
+
+
+class Conditional(NamedTuple):
+    """What the venue says of a conditional order.
+
+    :param order_id: of the order that it became, once it fired
+    """
+
+    state: AtVenue
+    order_id: str = ""
+    code: str = ""
+    words: str = ""
+
+
+_CONDITIONAL = {
+    "NEW": AtVenue.RESTING,
+    "TRIGGERING": AtVenue.RESTING,
+    "TRIGGERED": AtVenue.FIRED,
+    "FINISHED": AtVenue.FIRED,
+    "CANCELED": AtVenue.GONE,
+    "EXPIRED": AtVenue.GONE,
+    "REJECTED": AtVenue.GONE,
+}
+
+
+def stop_form(
+    *, symbol: str, side: str, takes: bool, qty: Decimal, trigger: Decimal, position_side: str, client_id: str
+) -> bytes:
+    """The form of a conditional order that closes at market when the last price reaches `trigger`.
+
+    :param takes: it takes a profit, where otherwise it stops a loss
+    """
+    parts = [
+        "algoType=CONDITIONAL",
+        f"symbol={symbol}",
+        f"side={side.upper()}",
+        f"type={'TAKE_PROFIT_MARKET' if takes else 'STOP_MARKET'}",
+        f"quantity={plain(qty)}",
+        f"triggerPrice={plain(trigger)}",
+        "workingType=CONTRACT_PRICE",
+        "reduceOnly=true" if position_side == "BOTH" else f"positionSide={position_side}",
+        f"clientAlgoId={client_id}",
+    ]
+    return "&".join(parts).encode()
+
+
+def read_conditional(*, status: int, body: bytes) -> Conditional:
+    """What an answer to a conditional order, to its withdrawal or to a question after it says."""
+    if status <= 0:
+        code = body.decode(errors="replace")[:32]
+        refused = status < 0 and code.startswith(_VAULT_REFUSED)
+        return Conditional(AtVenue.REFUSED if refused else AtVenue.SILENT, code=code)
+    try:
+        answer = orjson.loads(body)
+        if 200 <= status < 300:
+            if "algoStatus" not in answer:
+                return Conditional(AtVenue.GONE if str(answer["code"]) == "200" else AtVenue.SILENT)
+            return Conditional(_CONDITIONAL[answer["algoStatus"]], str(answer.get("actualOrderId") or ""))
+        code, message = answer["code"], str(answer.get("msg", ""))[:120]
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return Conditional(AtVenue.SILENT, code="garbage")
+    if code in (UNKNOWN_ORDER, -2011):
+        return Conditional(AtVenue.UNKNOWN, code=str(code))
+    if not isinstance(code, int) or then(status=status, code=code, message=message) in (Then.WAIT, Then.ASK):
+        return Conditional(AtVenue.SILENT, code=str(code)[:32])
+    return Conditional(AtVenue.REFUSED, code=str(code), words="".join(one for one in message if one.isprintable()))
 
 
 def read_trades(*, body: bytes) -> list[Trade]:
