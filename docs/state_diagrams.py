@@ -5,27 +5,31 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection, Mapping
+from enum import IntEnum
 from pathlib import Path
+from typing import TypeVar
 
 BASE = Path(__file__).resolve().parents[1]
 if str(BASE) not in sys.path:
     sys.path.insert(0, str(BASE))
 
+from trading.domain import stops  # noqa: E402
 from trading.domain.order_state import TERMINAL, TRANSITIONS, Status  # noqa: E402
 
+State = TypeVar("State", bound=IntEnum)
 BORN = (Status.PLANNED, Status.SENDING)
 """The states in which the planner inserts an order; the first chunk of a signal is born claimed."""
 
 
 def diagram(
-    *, born: Collection[Status], transitions: Mapping[Status, Collection[Status]], settled: Collection[Status]
+    *, born: Collection[State], transitions: Mapping[State, Collection[State]], settled: Collection[State]
 ) -> str:
     """A table of transitions as Mermaid text. A settled state is drawn with a double weight of line."""
     lines = ["stateDiagram-v2"]
     lines += [f"    [*] --> {state.name}" for state in born]
     for state, targets in transitions.items():
         # In the order of the table, not of the set, so that the same table is always the same text.
-        lines += [f"    {state.name} --> {to.name}" for to in transitions if to in targets]
+        lines += [f"    {state.name} --> {to.name}" for to in transitions if to in targets and to is not state]
     lines.append("    classDef settled stroke-width:3px")
     lines.append(f"    class {','.join(state.name for state in transitions if state in settled)} settled")
     return "\n".join(lines)
@@ -34,6 +38,11 @@ def diagram(
 PAGES = {
     "docs/flows/copy_trade.md": lambda: {
         "order states": diagram(born=BORN, transitions=TRANSITIONS, settled=TERMINAL),
+    },
+    "docs/flows/protection.md": lambda: {
+        "states of a resting stop": diagram(
+            born=[stops.State.SENDING], transitions=stops.TRANSITIONS, settled=stops.OVER
+        ),
     },
 }
 

@@ -1,4 +1,4 @@
-"""Where accounts differ from the record, and what was cut: for a tenant's staff to look at."""
+"""Where accounts differ from the record, what was cut, and what rests at venues: for a tenant's staff to look at."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from trading.models import Adjustment, Drift
+from trading.domain.stops import State
+from trading.models import Adjustment, Drift, RestingStop
 
 COLOURS = {"smaller": "warning", "larger": "info", "order_open": "danger", "order_gone": "warning"}
+
+
+STATES = {"RESTING": "success", "SENDING": "info", "LEAVING": "warning", "FIRED": "info", "REFUSED": "danger"}
 
 
 def register_tenant(site: AdminSite) -> None:
     """What a tenant's staff see."""
     site.register(Drift, DriftAdmin)
     site.register(Adjustment, AdjustmentAdmin)
+    site.register(RestingStop, RestingStopAdmin)
 
 
 class _ReadOnly(ModelAdmin):  # type: ignore[misc]
@@ -57,3 +62,18 @@ class AdjustmentAdmin(_ReadOnly):
     search_fields = ("account_id", "user_id", "symbol", "subscription_id")
     date_hierarchy = "at"
     ordering = ("-at",)
+
+
+class RestingStopAdmin(_ReadOnly):
+    """Stops at venues, those that rest first."""
+
+    list_display = ("what", "symbol", "order_side", "qty", "trigger_price", "cause", "code", "created_at", "ended_at")
+    list_filter = ("kind", "state", ("ended_at", EmptyFieldListFilter))
+    search_fields = ("account_id", "user_id", "symbol", "client_id")
+    date_hierarchy = "created_at"
+    ordering = (F("ended_at").desc(nulls_first=True), "-created_at")
+
+    @display(description="State", ordering="state", label=STATES)  # type: ignore[untyped-decorator]
+    def what(self, row: RestingStop) -> tuple[str, str]:
+        """How it stands."""
+        return State(row.state).name, State(row.state).name.capitalize()

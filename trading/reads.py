@@ -18,7 +18,8 @@ from django.db.models import Count, Q, QuerySet
 from obscura.core.errors import Invalid
 from trading import copies
 from trading.domain.order_state import IN_FLIGHT, Status
-from trading.models import Denial, Holding, Notice, Order
+from trading.domain.stops import State
+from trading.models import Denial, Holding, Notice, Order, RestingStop
 
 OVERLAP = timedelta(seconds=3)
 """A row's moment is taken before its transaction ends, so whoever asks for what is new gets a little of the old."""
@@ -50,7 +51,10 @@ class CopyPage:
 
 @dataclass(frozen=True, slots=True)
 class OpenHolding:
-    """What a subscription holds of a lead's position; `qty` is below zero for a short, `cost` in the quote asset."""
+    """What a subscription holds of a lead's position; `qty` is below zero for a short, `cost` in the quote asset.
+
+    :param stops: what rests for it at the exchange: ("stop" or "take", price)
+    """
 
     subscription_id: int
     market: str
@@ -58,6 +62,7 @@ class OpenHolding:
     qty: Decimal
     cost: Decimal
     leverage: int
+    stops: tuple[tuple[str, Decimal], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +134,19 @@ def copies_page(
 
 def open_holdings_of(subscription_ids: Iterable[int]) -> list[OpenHolding]:
     """What these subscriptions hold, by subscription and symbol; those of one symbol and several leads together."""
+    ids = list(subscription_ids)
     found: dict[tuple[int, str, str], OpenHolding] = {}
-    rows = Holding.objects.filter(subscription_id__in=list(subscription_ids)).exclude(qty=0)
+    resting: dict[tuple[int, str, str], list[tuple[str, Decimal]]] = {}
+    for stop in RestingStop.objects.filter(subscription_id__in=ids, state=State.RESTING, ended_at=None).order_by("id"):
+        place = (stop.subscription_id, stop.market, stop.symbol)
+        resting.setdefault(place, []).append((stop.kind, stop.trigger_price))
+    rows = Holding.objects.filter(subscription_id__in=ids).exclude(qty=0)
     for row in rows.order_by("subscription_id", "symbol", "market", "id"):
         key = (row.subscription_id, row.market, row.symbol)
         held = found.get(key)
         qty, cost = (held.qty, held.cost) if held else (Decimal(0), Decimal(0))
-        found[key] = OpenHolding(*key, qty=qty + row.qty, cost=cost + row.cost, leverage=row.leverage)
+        stops = tuple(resting.get(key, ()))
+        found[key] = OpenHolding(*key, qty=qty + row.qty, cost=cost + row.cost, leverage=row.leverage, stops=stops)
     return list(found.values())
 
 

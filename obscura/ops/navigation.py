@@ -49,6 +49,7 @@ TENANT: Sequence[tuple[str, Sequence[Item]]] = (
             ("Exchange accounts", "account_balance", "citadel.ExchangeAccount"),
             ("Differences", "rule", "trading.Drift"),
             ("Adjustments", "content_cut", "trading.Adjustment"),
+            ("Resting stops", "front_hand", "trading.RestingStop"),
         ),
     ),
     (

@@ -87,6 +87,7 @@ def holding_line(held: OpenHolding) -> dict[str, Any]:
         "qty": abs(held.qty),
         "cost": abs(held.cost),
         "key": f"{held.market}:{held.symbol}",
+        "stops": [{"takes": kind == "take", "price": price} for kind, price in held.stops],
     }
 
 

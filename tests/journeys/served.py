@@ -10,10 +10,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 from django.conf import settings
+
+from tests.support.processes import database_url
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 40.0
@@ -64,11 +64,3 @@ class Served:
             return False
         finally:
             link.close()
-
-
-def database_url() -> str:
-    """The database of this test process."""
-    one: dict[str, Any] = settings.DATABASES["default"]
-    secret = f":{quote(one['PASSWORD'], safe='')}" if one["PASSWORD"] else ""
-    host = quote(one["HOST"], safe="")
-    return f"postgresql://{quote(one['USER'], safe='')}{secret}@{host}:{one['PORT']}/{one['NAME']}"

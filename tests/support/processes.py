@@ -19,15 +19,20 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0
 
 
-def environment() -> dict[str, str]:
-    """The variables that lead a child to what this test uses. The test must be a `committed` one."""
+def database_url() -> str:
+    """The database of this test, as a child is told of it."""
     one = connection.settings_dict
     user = quote(one["USER"]) + (f":{quote(one['PASSWORD'])}" if one["PASSWORD"] else "")
+    return f"postgresql://{user}@{quote(one['HOST'], safe='')}:{one['PORT']}/{one['NAME']}"
+
+
+def environment() -> dict[str, str]:
+    """The variables that lead a child to what this test uses. The test must be a `committed` one."""
     return {
         "OBSCURA_RUN": str(settings.RUN_DIR),
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "obscura.settings.test",
-        "DATABASE_URL": f"postgresql://{user}@{quote(one['HOST'], safe='')}:{one['PORT']}/{one['NAME']}",
+        "DATABASE_URL": database_url(),
         "REDIS_URL": settings.REDIS_URL,
         "PYTHONPATH": str(ROOT),
     }

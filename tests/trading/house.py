@@ -11,12 +11,12 @@ from decimal import Decimal
 from pathlib import Path
 
 from django.conf import settings
-from django.db import connection
 
 from citadel.models import Credential, ExchangeAccount
 from tests.citadel.support import Person, Vault, seal
 from tests.contracts.support import Key, Venue
 from tests.support import warm
+from tests.support.processes import database_url
 from tests.trading.support import lead
 from trading.models import LeadFill
 from trading.sentinel import state
@@ -53,12 +53,11 @@ class House:
         Credential.objects.create(account=account, envelopes=envelopes, created_at=datetime.now(UTC))
 
     def environment(self, **extra: str) -> dict[str, str]:
-        one = connection.settings_dict
         return {
             **os.environ,
             **QUICK,
             "DJANGO_SETTINGS_MODULE": "obscura.settings.test",
-            "DATABASE_URL": f"postgresql://{one['USER']}@{one['HOST']}:{one['PORT']}/{one['NAME']}",
+            "DATABASE_URL": database_url(),
             "REDIS_URL": settings.REDIS_URL,
             "OBSCURA_RUN": str(self.vault.directory),
             "OBSCURA_PAPER_TLS": self.venue.tls,

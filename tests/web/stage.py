@@ -12,7 +12,7 @@ from citadel.models import ExchangeAccount
 from obscura.core import clock
 from pools.models import Pool, PoolTrader, Subscription, Trader
 from trading.domain.order_state import Status
-from trading.models import Denial, Holding, Order
+from trading.models import Denial, Holding, Order, RestingStop
 
 _signals = count(1)
 LEAF = bytes(32)
@@ -89,16 +89,35 @@ class Stage:
         values = {**self._shared(of or self.subscription), "reason": reason, "lead_at": at, "at": at, "leaf": LEAF}
         return Denial.objects.create(**(values | fields))
 
-    def holding(self, qty: str, cost: str, *, of: Subscription | None = None, symbol: str = "BTCUSDT") -> Holding:
+    def holding(
+        self,
+        qty: str,
+        cost: str,
+        *,
+        of: Subscription | None = None,
+        symbol: str = "BTCUSDT",
+        market: str = "spot",
+    ) -> Holding:
         return Holding.objects.create(
             subscription_id=(of or self.subscription).pk,
             trader_id=self.ada.pk,
-            market="spot",
+            market=market,
             symbol=symbol,
             qty=Decimal(qty),
             cost=Decimal(cost),
             updated_at=clock.now(),
         )
+
+    def resting_stop(self, kind: str, price: str, *, state: int, at: datetime) -> RestingStop:
+        """A stop of Ben's bitcoin futures at the exchange; from state 5 on it is over."""
+        one = self.subscription
+        return RestingStop.objects.create(
+            holding_id=1, subscription_id=one.pk, pool_id=one.pool_id, trader_id=self.ada.pk, user_id=one.user_id,
+            account_id=one.account_id, exchange="binance", environment="paper", market="usdm", symbol="BTCUSDT",
+            side="BOTH", order_side="sell", kind=kind, cause="stop_loss", qty=Decimal("0.002"),
+            trigger_price=Decimal(price), external_id=f"stop:{price}", client_id="a" * 32, state=state, created_at=at,
+            sent_at=at, due_at=at, ended_at=at if state >= 5 else None,
+        )  # fmt: skip
 
     def _shared(self, subscription: Subscription) -> dict[str, Any]:
         return {

@@ -1,6 +1,8 @@
 """Outcomes read back from the tables: one list of orders and denials, newest first, by page and by cursor."""
 
+import re
 from datetime import timedelta
+from decimal import Decimal as D
 
 import pytest
 
@@ -103,3 +105,18 @@ def test_what_is_open_is_summed_by_symbol(stage):
     (held,) = trading.open_holdings_of([stage.subscription.pk])
 
     assert (held.symbol, str(held.qty.normalize()), str(held.cost.normalize())) == ("BTCUSDT", "0.002", "1.2E+2")
+    assert held.stops == ()
+
+
+def test_what_rests_for_it_at_the_exchange_is_told_with_what_is_open(stage, noon, browser):
+    stage.holding("0.002", "120", market="usdm")
+    for kind, price, state in (("stop", "57000", 2), ("take", "66000.5", 2)):
+        stage.resting_stop(kind, price, state=state, at=noon)
+    stage.resting_stop("stop", "50000", state=6, at=noon)
+
+    (held,) = trading.open_holdings_of([stage.subscription.pk])
+    text = browser.get("/portfolio/").text
+
+    assert held.stops == (("stop", D("57000")), ("take", D("66000.5")))
+    shown = " ".join(re.sub(r"<[^>]+>", " ", text).split())
+    assert "stop 57,000.00 · take profit 66,000.50 at the exchange" in shown

@@ -7,6 +7,7 @@ Spot holds nothing: a resting sale would lock the balance, and a close must neve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal, localcontext
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
@@ -35,6 +36,18 @@ class State(IntEnum):
     DONE = 5
     GONE = 6
     REFUSED = 7
+
+
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.SENDING: frozenset({State.RESTING, State.FIRED, State.GONE, State.REFUSED}),
+    State.RESTING: frozenset({State.RESTING, State.LEAVING, State.FIRED, State.GONE}),
+    State.LEAVING: frozenset({State.FIRED, State.GONE}),
+    State.FIRED: frozenset({State.DONE}),
+    State.DONE: frozenset(),
+    State.GONE: frozenset(),
+    State.REFUSED: frozenset(),
+}
+OVER = frozenset(state for state, after in TRANSITIONS.items() if not after)
 
 
 class Wanted(NamedTuple):

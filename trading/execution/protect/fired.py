@@ -19,6 +19,7 @@ from trading.domain import priorities
 from trading.domain.guard import Held, Told
 from trading.domain.intents import ONE, ZERO, Intent
 from trading.domain.order_state import TERMINAL, Status
+from trading.domain.stops import State
 from trading.execution import db, results
 from trading.execution.execute import load_signal, order_leaves
 from trading.execution.protect import rows, venue
@@ -47,9 +48,8 @@ def write(*, schema: str, stop: Stop, order: str, now: datetime) -> None:
         with connection.cursor() as cursor:
             followers.lock(cursor.cursor, schema=schema, subscriptions=[stop.subscription])
             moved = rows.move(
-                cursor.cursor, schema=schema, stop=stop.id, to=rows.State.FIRED, order=order, due_s=LEASE_S,
-                since=(rows.State.SENDING, rows.State.RESTING, rows.State.LEAVING),
-            )  # fmt: skip
+                cursor.cursor, schema=schema, stop=stop.id, to=State.FIRED, order=order, due_s=LEASE_S, code=stop.code
+            )
         if not (made.made and moved):
             transaction.set_rollback(True)  # somebody else has written it
             return
@@ -80,9 +80,7 @@ def settle(*, schema: str, stops: Sequence[Stop]) -> int:
             status = report.status
         if Status(status) in TERMINAL:
             cursor = db.session().cursor()
-            ended += rows.move(
-                cursor, schema=schema, stop=stop.id, to=rows.State.DONE, since=(rows.State.FIRED,), code=stop.code
-            )
+            ended += rows.move(cursor, schema=schema, stop=stop.id, to=State.DONE, code=stop.code)
     return ended
 
 

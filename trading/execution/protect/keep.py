@@ -125,7 +125,7 @@ def _hear(schema: str, stops: Sequence[Stop], answers: dict[int, Conditional], c
         if moved is None:
             continue
         to, code = moved
-        cursor, since = db.session().cursor(), (State(stop.state),)
+        cursor, since = db.session().cursor(), State(stop.state)
         due_s = LOOKED_AT_EVERY_S if to is State.RESTING and stop.crossed_at is None else AGAIN_S
         if rows.move(
             cursor, schema=schema, stop=stop.id, to=to, since=since, due_s=due_s, code=code, words=answer.words
@@ -179,7 +179,7 @@ def _place(
     counts["placed"] += sum(_rests(answer) for answer in answers.values())
     for one in claimed:
         if one.id not in answers:  # held back by the limits: it has not left
-            rows.move(cursor, schema=schema, stop=one.id, to=State.GONE, since=(State.SENDING,), code="limited")
+            rows.move(cursor, schema=schema, stop=one.id, to=State.GONE, since=State.SENDING, code="limited")
 
 
 def _values(tenant: Tenant, held: Held, stop: Wanted, owner: Owner) -> list[object]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from trading.domain.guard import Held
-from trading.domain.stops import Kind, State
+from trading.domain.stops import TRANSITIONS, Kind, State
 from trading.execution import db
 
 COLUMNS = """id, holding_id, subscription_id, pool_id::text, trader_id::text, user_id::text, account_id::text, exchange,
@@ -127,14 +127,18 @@ def move(
     schema: str,
     stop: int,
     to: State,
-    since: Iterable[State],
+    since: State | None = None,
     due_s: float = 0,
     code: str = "",
     words: str = "",
     order: str = "",
 ) -> bool:
-    """Bring one to another state, if it is in one of `since`. Returns whether it was."""
-    given = [int(to), code[:32], words[:120], order, order, due_s, int(to), stop, [int(one) for one in since]]
+    """Bring one to another state, if it is in one from which that is reached. Returns whether it was.
+
+    :param since: only from this state
+    """
+    sources = [state for state, after in TRANSITIONS.items() if to in after and since in (None, state)]
+    given = [int(to), code[:32], words[:120], order, order, due_s, int(to), stop, [int(one) for one in sources]]
     return cursor.execute(db.sql(_MOVE, schema), given).fetchone() is not None
 
 
