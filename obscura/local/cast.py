@@ -29,7 +29,7 @@ from obscura.core.errors import Problem
 from pools import services as pools
 from pools.curated.models import CuratedPool
 from pools.models import Pool, Subscription
-from pools.types import FixedAmount, PoolRef
+from pools.types import PLAIN, Advanced, FixedAmount, PoolRef
 from tenants import directory
 from tenants import services as tenants
 from tenants.accounts.models import Membership
@@ -297,6 +297,10 @@ def _curated(lead: AccountRef) -> PoolRef:
     return pool
 
 
+CAREFUL = Advanced(stop_loss_pct=Decimal(6), take_profit_pct=Decimal(9))
+"""Every fifth follower's wish; on futures it rests at the venue."""
+
+
 def _follow(house: House, pool: PoolRef, count: int) -> int:
     """Subscribe everybody of a house. Two of Tenant Zero's get in their own way: one paused, one took his key back."""
     users = get_user_model().objects.filter(email__in=[follower_email(house, number) for number in range(count)])
@@ -314,6 +318,7 @@ def _follow(house: House, pool: PoolRef, count: int) -> int:
                 pool_id=pool.id,
                 account_id=account.id,
                 terms=FixedAmount(total_investment=budget, max_loss=budget / 2),
+                style=CAREFUL if number % 5 == 1 else PLAIN,
                 actor=ACTOR,
             )
             if house is ZERO and number == PAUSED:
@@ -342,6 +347,7 @@ def _own_pool(lead: AccountRef) -> None:
                 pool_id=pool.id,
                 account_id=_account(ben, "Second account", FOLLOWER_USD).id,
                 terms=FixedAmount(total_investment=Decimal(2000), max_loss=Decimal(500)),
+                style=CAREFUL,
                 actor=ACTOR,
             )
 
