@@ -13,6 +13,9 @@ from obscura.local.places import Places
 from obscura.local.supervisor import Spec
 
 WORK, VAULT, VENUE = 1, 2, 3
+A_STEP, BEHIND = 3, 10
+"""How far processes stand back on a crowded machine: plans of thousands a step behind what hears leads, ends copies and
+sends; sweeps and looks, for which nobody waits, behind all."""
 ORDER_QUEUES = "critical,high,normal,low"
 
 
@@ -68,15 +71,15 @@ def early(plan: Plan, places: Places) -> list[Spec]:
 def heavy(plan: Plan, places: Places) -> list[Spec]:
     """Processes made by fork, once everything they need is imported."""
     specs = [
-        Spec("orders", run=lambda: worker("orders", ORDER_QUEUES, plan.order_workers), wave=WORK),
+        Spec("orders", run=lambda: worker("orders", ORDER_QUEUES, plan.order_workers), wave=WORK, nice=A_STEP),
         Spec("urgent", run=lambda: worker("urgent", "critical", 1), wave=WORK),
-        Spec("jobs", run=lambda: worker("jobs", "default,billing", 1), wave=WORK),
+        Spec("jobs", run=lambda: worker("jobs", "default,billing", 1), wave=WORK, nice=BEHIND),
         Spec("sentinel", run=lambda: module("trading.sentinel"), wave=WORK),
         Spec("guard", run=lambda: module("trading.guard"), wave=WORK),
-        Spec("market", run=lambda: module("trading.market"), wave=WORK),
+        Spec("market", run=lambda: module("trading.market"), wave=WORK, nice=BEHIND),
         Spec("web", run=lambda: web(places.ports["web"]), wave=WORK),
-        Spec("beat", run=beat, wave=WORK),
-        Spec("watch", run=watch, wave=WORK),
+        Spec("beat", run=beat, wave=WORK, nice=BEHIND),
+        Spec("watch", run=watch, wave=WORK, nice=BEHIND),
     ]
     return [spec for spec in specs if spec.name not in plan.without]
 

@@ -40,6 +40,7 @@ class Spec:
     :param env: added to the environment
     :param wave: processes stop in the order of their waves, lowest first
     :param once: not started again when it ends
+    :param nice: how far it stands back where processors are few
     """
 
     name: str
@@ -48,6 +49,7 @@ class Spec:
     env: Mapping[str, str] = field(default_factory=dict)
     wave: int = 1
     once: bool = False
+    nice: int = 0
 
 
 @dataclass(slots=True)
@@ -236,6 +238,7 @@ class Supervisor:
             for stream in (sys.stdout, sys.stderr):
                 stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
             os.environ.update(spec.env)
+            os.nice(spec.nice)
             if spec.command:
                 os.execvpe(spec.command[0], list(spec.command), os.environ)
             signal.signal(signal.SIGINT, signal.default_int_handler)
