@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from uuid import UUID
@@ -13,6 +14,7 @@ from citadel.client import Result
 from trading.domain.waiting import Held
 from trading.execution import limits
 from trading.execution.limits import ASK, CLOSE, CRITICAL, OPEN, TRADES, Place, admit, heed
+from trading.execution.reads import Reads
 from trading.venues.quirks import BINANCE_SPOT, VENUES, Window
 
 DAY = 86_400
@@ -277,3 +279,54 @@ def test_most_answers_ask_nothing_of_redis(monkeypatch):
     monkeypatch.setattr(limits, "_run", lambda *_: pytest.fail("nothing was worth a call"))
 
     heed(HERE, [told(x_mbx_used_weight_1m="3")] * 250)
+
+
+# ------------------------------------------------------------------------------------------ questions of our own
+
+
+def read(reads: Reads, times: int = 1, weight: int = 1) -> float:
+    """Ask so often, one after the other; how many seconds it took."""
+
+    async def ask() -> None:
+        for _ in range(times):
+            await reads.admit(environment="paper", exchange="binance", market="spot", weight=weight)
+
+    began = time.monotonic()
+    asyncio.run(asyncio.wait_for(ask(), 20))
+    return time.monotonic() - began
+
+
+@pytest.fixture
+def here(settings):
+    settings.EGRESS_ADDRESSES = ["127.0.0.1"]
+    return Reads()
+
+
+def test_a_question_takes_its_weight_and_leaves_closes_theirs(here):
+    read(here, times=2, weight=4)
+
+    assert asked(ASK, 1) == "r"  # eight of ten are taken: what questions may use
+    assert asked(CLOSE, 3) == "11r"
+
+
+def test_background_questions_stand_back_before_others(here):
+    read(Reads(TRADES), times=4)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(
+            asyncio.wait_for(Reads(TRADES).admit(environment="paper", exchange="binance", market="spot", weight=1), 0.5)
+        )
+    assert read(here) < 5
+
+
+def test_a_question_waits_for_as_long_as_the_exchange_wants_to_be_left_alone(here):
+    asyncio.run(here.refused(environment="paper", exchange="binance", market="spot", headers={"Retry-After": "1"}))
+    assert asked(CLOSE, 1) == "p"
+
+    assert read(here) >= 0.5
+
+
+def test_without_redis_questions_go_on(here, monkeypatch):
+    monkeypatch.setattr(limits, "_lost_until", time.monotonic() + 60)
+
+    assert read(here, times=30) < 5

@@ -16,6 +16,8 @@ LOOK_S = 5.0
 async def run() -> None:
     """Follow every market of every environment in use until SIGTERM."""
     from obscura.core import alive, log, redis_clients
+    from trading.execution import limits
+    from trading.execution.reads import Reads
     from trading.market import wanted
     from trading.market.feed import Feed
     from trading.venues.quirks import VENUES
@@ -26,7 +28,7 @@ async def run() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     reporting = asyncio.create_task(alive.in_loop("market"))
-    sessions, client = Sessions(), redis_clients.aio()
+    sessions, client = Sessions(gate=Reads(limits.TRADES)), redis_clients.aio()
     symbols: dict[str, frozenset[str]] = {market: frozenset(names) for market, names in wanted.BASE.items()}
     feeds: dict[tuple[str, str, str], asyncio.Task[Any]] = {}
 

@@ -17,6 +17,7 @@ from pools import services as pools
 from pools.types import WatchedLead
 from tenants.models import Tenant
 from tenants.scope import each
+from trading.execution.reads import Reads
 from trading.sentinel import state
 from trading.sentinel.options import Options
 from trading.sentinel.stream import ended
@@ -61,7 +62,7 @@ class Supervisor:
         """Watch until `stop` is set, then write what is in hand and end."""
         self.desk = Desk(
             signer=SignerClient(run_dir=settings.RUN_DIR, timeout=SIGNER_PATIENCE_S),
-            sessions=Sessions(),
+            sessions=Sessions(gate=Reads()),
             options=self.options,
         )
         telling = asyncio.create_task(self._tell())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -207,6 +208,23 @@ BINANCE_USDM = Venue(
 )
 VENUES: Mapping[tuple[str, str], Venue] = {(one.exchange, one.market): one for one in (BINANCE_SPOT, BINANCE_USDM)}
 PAPER_HOSTS = frozenset({"dapi.binance.com"}).union(*(one.hosts for one in VENUES.values()))
+
+
+_WEIGHT_OF_COST = {"public": ("spot", 5.0), "private": ("spot", 5.0), "fapi": ("usdm", 1.0)}
+"""By the beginning of ccxt's name of an API: the market whose limit its requests count in, and the exchange's weight of
+one unit of ccxt's cost."""
+
+
+_HEAVIER = {("usdm", "account"): 5, ("usdm", "balance"): 5, ("usdm", "positionRisk"): 5}
+"""What the exchange counts for more than ccxt's table says."""
+
+
+def weight_of(*, api: str, path: str, cost: float) -> tuple[str, int] | None:
+    """The market and the weight of a request of this cost in ccxt's table; None where neither limit counts it."""
+    for begins, (market, unit) in _WEIGHT_OF_COST.items():
+        if api.startswith(begins):
+            return market, max(_HEAVIER.get((market, path), 1), math.ceil(cost * unit - 1e-9))
+    return None
 
 
 @cache

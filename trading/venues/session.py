@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -18,7 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from obscura.core.errors import Problem
 
 from .paper.certificates import Certificates, ensure
-from .quirks import PAPER_HOSTS, VENUES, exchange_class
+from .quirks import PAPER_HOSTS, VENUES, exchange_class, weight_of
 
 PAPER, LIVE = "paper", "live"
 CONNECTIONS = 64  # more sockets than this are slower, not faster
@@ -115,14 +115,23 @@ def own_address() -> tuple[str, int] | None:
     return (first, 0) if first else None
 
 
+class Gate(Protocol):
+    """Who is asked before each request, and told when the exchange says that it was one too many."""
+
+    async def admit(self, *, environment: str, exchange: str, market: str, weight: int) -> None: ...
+
+    async def refused(self, *, environment: str, exchange: str, market: str, headers: Mapping[str, str]) -> None: ...
+
+
 class Sessions:
     """All exchange sessions of one event loop. Close it when the loop ends.
 
-    `paper` and `authority` are the paper venue's TLS address and ca.pem; by default they come from the environment.
+    :param paper: the paper venue's TLS address, and `authority` its ca.pem; by default they come from the environment
+    :param gate: books the weight of each request before it is sent; without one they are sent as they come
     """
 
-    def __init__(self, *, paper: str | None = None, authority: Path | None = None) -> None:
-        self._paper, self._authority = paper, authority
+    def __init__(self, *, paper: str | None = None, authority: Path | None = None, gate: Gate | None = None) -> None:
+        self._paper, self._authority, self._gate = paper, authority, gate
         self._http: dict[str, aiohttp.ClientSession] = {}
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._templates: dict[tuple[str, str], asyncio.Future[Any]] = {}
@@ -202,9 +211,10 @@ class Sessions:
     async def _load(self, ccxt_id: str, environment: str) -> Any:
         known = next((venue.ccxt_options for venue in VENUES.values() if venue.ccxt_id == ccxt_id), {})
         session = self.http(environment)
-        made = exchange_class(ccxt_id)(
-            {"session": session, "enableRateLimit": False, "options": dict(known), "timeout": 10_000}
-        )
+        kind = exchange_class(ccxt_id)
+        if self._gate is not None:
+            kind = _booked(kind, self._gate, environment)
+        made = kind({"session": session, "enableRateLimit": False, "options": dict(known), "timeout": 10_000})
         # Without this every instance builds a TLS context of its own: 13 ms and 700 KB each.
         made.ssl_context = self._contexts[environment]
         made.timeout_on_exit = 0
@@ -215,6 +225,39 @@ class Sessions:
             await _let_go(made)
             raise
         return made
+
+
+def _booked(kind: Any, gate: Gate, environment: str) -> Any:
+    """The ccxt class with every REST request booked at the gate, by ccxt's own table of costs."""
+    from ccxt.base.errors import DDoSProtection
+
+    exchanges = {venue.ccxt_id: venue.exchange for venue in VENUES.values()}
+
+    class Booked(kind):  # type: ignore[misc]
+        async def fetch2(
+            self,
+            path: Any,
+            api: Any = "public",
+            method: str = "GET",
+            params: Any = {},  # noqa: B006 - as ccxt has it; nothing is written into it
+            config: Any = {},  # noqa: B006
+        ) -> Any:
+            name = api if isinstance(api, str) else api[0]
+            cost = self.calculate_rate_limiter_cost(api, method, path, params, config)
+            found = weight_of(api=name, path=str(path), cost=cost)
+            if found is None or self.id not in exchanges:
+                return await super().fetch2(path, api, method, params, config)
+            market, weight = found
+            where = {"environment": environment, "exchange": exchanges[self.id], "market": market}
+            await gate.admit(**where, weight=weight)
+            try:
+                return await super().fetch2(path, api, method, params, config)
+            except DDoSProtection:
+                await gate.refused(**where, headers=self.last_response_headers or {})
+                raise
+
+    Booked.__name__ = kind.__name__
+    return Booked
 
 
 def clone(template: Any, *, api_key: str, secret: str, password: str | None = None) -> Any:
