@@ -32,7 +32,7 @@ def keep(cursor: Any, *, schema: str, signal: SignalRow, decision: Decision) -> 
     if signal.effect == "open":
         cursor.execute(db.sql(store.CARRY_OPEN, schema), [*place, *columns])
     else:
-        # Of what was never bought the lead has closed the same part. What one follower alone closes says nothing of the
-        # lead: the mark stays until the lead itself is out.
-        fraction = Decimal(str(signal.fraction)) if signal.only_for is None else ZERO
+        # Of what was never bought the lead has closed the same part. What one follower alone closes, or the guard for
+        # everybody, says nothing of the lead: the mark stays until the lead itself is out.
+        fraction = ZERO if signal.ours or signal.only_for is not None else Decimal(str(signal.fraction))
         cursor.execute(db.sql(store.CARRY_CLOSE, schema), [fraction, fraction, *columns, *place])

@@ -20,7 +20,7 @@ _SIGNAL = """g.id, g.exchange, g.market, g.symbol, g.side, g.position_side, g.ef
    g.order_type, g.lead_at, g.test_only, g.trader_id, g.leg, g.priority, g.cursor, g.leaf, g.pool_id, g.seq,
    g.overtaken_by is not null, g.qty, g.only_for, g.lead_equity, g.lead_leverage, g.stop_loss_pct, g.take_profit_pct,
    g.position_since, g.followers, g.draw_chain, g.draw_followers, g.draw_start, g.walk_first, g.walk_last,
-   g.wrapped"""
+   g.wrapped, g.source = 'guard'"""
 
 _WAITS = "g.pool_id = t.pool_id and g.state in ('new', 'planning')"
 _SAME_PLACE = """g.symbol = t.symbol and g.trader_id = t.trader_id and g.market = t.market
@@ -336,6 +336,8 @@ class SignalRow(NamedTuple):
     walk_first: int
     walk_last: int | None
     wrapped: bool
+    ours: bool = False
+    """The guard asks for it: it says nothing of the lead."""
 
     @property
     def whole(self) -> bool:

@@ -46,7 +46,7 @@ from trading.domain.stops import Kind
 from trading.execution import db
 from trading.execution.protect import rows as stop_rows
 from trading.execution.protect.rows import Stop
-from trading.guard import notices, store
+from trading.guard import notices, store, together
 from trading.guard.memory import Lead, Memory
 from trading.guard.notices import News
 from trading.market import cache
@@ -124,6 +124,7 @@ def look(*, tenant: Tenant, memory: Memory, now: datetime) -> Counts:
     news: list[News] = []
     peaks: dict[int, Decimal] = {}
     bests: list[tuple[int, Decimal, datetime | None]] = []
+    begun = _close_together([one for one in watched if halted or one.rest.halt == Tenant.Halt.CLOSE], now, counts)
     for one in watched:
         known = prices[one.follower.environment, one.follower.exchange]
         unrealised = open_result(one.held, known)
@@ -138,7 +139,9 @@ def look(*, tenant: Tenant, memory: Memory, now: datetime) -> Counts:
         bests += _bests(one.held, known)
         shut = halted or one.rest.halt == Tenant.Halt.CLOSE
         act = (
-            partial(_close_halted, one, memory, now, counts) if shut else partial(_act, one, known, memory, now, counts)
+            partial(_close_halted, one, memory, now, counts, begun)
+            if shut
+            else partial(_act, one, known, memory, now, counts)
         )
         _safely(one, counts, act)
     guarded.raise_peaks(db.session().cursor(), schema=str(tenant.schema_name), peaks=peaks)
@@ -153,9 +156,10 @@ def close_halted(*, tenant: Tenant, now: datetime) -> int:
     """Close what is open at the present tenant under a kill switch that says so. Returns how many closes were begun."""
     everywhere = Tenant.Halt.CLOSE in (tenant.halt, tenant.platform_halt)
     counts, memory = Counts(), Memory()
-    for one in _read(tenant):
-        if everywhere or one.rest.halt == Tenant.Halt.CLOSE:
-            _safely(one, counts, partial(_close_halted, one, memory, now, counts))
+    shut = [one for one in _read(tenant) if everywhere or one.rest.halt == Tenant.Halt.CLOSE]
+    begun = _close_together(shut, now, counts)
+    for one in shut:
+        _safely(one, counts, partial(_close_halted, one, memory, now, counts, begun))
     return counts.closes
 
 
@@ -242,9 +246,28 @@ def _act(one: One, prices: Prices, memory: Memory, now: datetime, counts: Counts
     _close_of_silent_leads(one, memory, now, counts)
 
 
-def _close_halted(one: One, memory: Memory, now: datetime, counts: Counts) -> None:
+def _close_together(shut: Sequence[One], now: datetime, counts: Counts) -> frozenset[int]:
+    """Close at once what many of them hold of the same. Returns the holdings that are being closed so."""
+    whose = {held.id: one for one in shut for held in one.held}
+    found = together.places((one.place.pool_id, one.place.exchange, held) for one in shut for held in one.held)
+    covered: set[int] = set()
+    for place, members in found.items():
+        covered |= {held.id for held in members}
+        with transaction.atomic():
+            if together.close(place=place, held=members, now=now):
+                counts.closes += len(members)
+                owners = {whose[held.id].follower.subscription: whose[held.id] for held in members}
+                news = [_news(one, Told.HALT, words.HALTED) for one in owners.values()]
+                counts.told += notices.tell(news, now=now)
+    return frozenset(covered)
+
+
+def _close_halted(one: One, memory: Memory, now: datetime, counts: Counts, begun_together: frozenset[int]) -> None:
+    left = [held for held in one.held if held.id not in begun_together]
+    if not left:
+        return
     with transaction.atomic():
-        begun = _close(one, one.held, "halt", memory, now)
+        begun = _close(one, left, "halt", memory, now)
         counts.closes += len(begun)
         if begun:
             counts.told += notices.tell([_news(one, Told.HALT, words.HALTED)], now=now)

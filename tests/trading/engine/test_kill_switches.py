@@ -18,9 +18,10 @@ from tenants.scope import PUBLIC, entered
 from trading import tasks
 from trading.domain.order_state import Status
 from trading.execution.execute import execute
+from trading.guard import together
 from trading.guard.memory import Memory
 from trading.guard.round import look
-from trading.models import Order
+from trading.models import Holding, LeadPosition, Notice, Order, Signal
 
 
 class Switch:
@@ -216,3 +217,65 @@ def test_a_daily_loss_that_would_end_tomorrow_is_stopped_as_well(stand):
 
     ben.refresh_from_db()
     assert (counts.resumed, ben.status, ben.stopped_by) == (0, "paused", "halt_close")
+
+
+def test_what_many_hold_is_closed_by_one_signal(stand, monkeypatch):
+    monkeypatch.setattr(together, "MANY", 3)
+    people = [stand.follower(f"f{n}", invest="4000", lose="4000") for n in range(4)]
+    stand.signal("buy")
+    stand.plan()
+    stand.signal("buy", market="usdm", only_for=people[0].pk)
+    stand.plan()
+    assert Holding.objects.filter(qty__gt=0).count() == 5
+
+    pools.halt_pool(pool_id=stand.pool.pk, actor="stella", close=True)
+    for _ in range(3):  # the nudge, and the guard's looks
+        stand.tenant.refresh_from_db()
+        tasks.guard_round.close_halted(tenant=stand.tenant, now=clock.now())
+    stand.plan()
+
+    closes = Order.objects.filter(effect="close")
+    assert {order.status for order in closes} == {Status.FILLED}
+    assert (closes.filter(market="spot").count(), closes.filter(market="usdm").count()) == (4, 1)
+    assert closes.filter(market="spot").values("signal_id").distinct().count() == 1
+    assert not Holding.objects.exclude(qty=0).exists()
+    told = Notice.objects.filter(code="halt").values_list("subscription_id", flat=True)
+    assert sorted(set(told)) == sorted(one.pk for one in people)
+    for one in people:
+        assert all(count == 1 for count in stand.executed(one).values())
+
+
+def test_what_the_lead_holds_stays_as_it_is_when_all_is_closed_together(stand, monkeypatch):
+    monkeypatch.setattr(together, "MANY", 2)
+    people = [stand.follower(f"f{n}") for n in range(2)]
+    stand.trade("buy", "0.5", market="spot")
+    before = LeadPosition.objects.get().qty
+    Holding.objects.filter(subscription_id=people[0].pk).update(carry_open="0.00001")
+
+    pools.halt_pool(pool_id=stand.pool.pk, actor="stella", close=True)
+    tasks.guard_round.close_halted(tenant=stand.tenant, now=clock.now())
+    stand.plan()
+
+    assert [stand.holding(one).qty for one in people] == [0, 0]
+    assert LeadPosition.objects.get().qty == before
+    assert stand.holding(people[0]).carry_open > 0  # the lead has not closed what was never bought
+
+
+def test_one_that_left_something_open_is_begun_again_after_a_pause(stand, monkeypatch):
+    monkeypatch.setattr(together, "MANY", 2)
+    people = [stand.follower(f"f{n}") for n in range(2)]
+    stand.signal("buy")
+    stand.plan()
+    pools.halt_pool(pool_id=stand.pool.pk, actor="stella", close=True)
+    shut = lambda after=0: tasks.guard_round.close_halted(  # noqa: E731
+        tenant=stand.tenant, now=clock.now() + timedelta(seconds=after)
+    )
+
+    assert shut() == 2
+    Signal.objects.filter(external_id__startswith="halt:").update(state="done")  # as if nobody could be closed
+    assert shut(5) == 0
+    assert shut(16) == 2
+
+    assert Signal.objects.filter(external_id__startswith="halt:").count() == 2
+    stand.plan()
+    assert [stand.holding(one).qty for one in people] == [0, 0]
