@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,8 +14,8 @@ from trading.domain.sizing import NOTHING_OPEN, Book
 from trading.execution import db, store
 from trading.execution.store import SignalRow
 
-Marks = Callable[[SignalRow, str, str], Mapping[str, Decimal]]
-"""(signal, environment, market) to the prices by symbol."""
+Marks = Callable[[SignalRow, str, str, Collection[str]], Mapping[str, Decimal]]
+"""(signal, environment, market, symbols) to the prices of those that have one."""
 
 
 def open_books(
@@ -26,9 +27,14 @@ def open_books(
     books: dict[int, Book] = {}
     counted: set[tuple[int, str, str]] = set()
     rows = cursor.execute(db.sql(store.OPEN_POSITIONS, schema), [list(environments)]).fetchall()
+    wanted: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for subscription, market, symbol, qty, *_ in rows:
+        if qty:
+            wanted[environments[subscription], market].add(symbol)
+    prices = {where: marks(signal, *where, symbols) for where, symbols in wanted.items()}
     for subscription, market, symbol, qty, cost, leverage, pending, opening, carried, trader, side, left in rows:
         if qty:
-            mark = marks(signal, environments[subscription], market).get(symbol)
+            mark = prices[environments[subscription], market].get(symbol)
             results[subscription] = _valued(results.get(subscription, ZERO), qty, cost, mark)
         same = market == signal.market and symbol == signal.symbol
         book = books.get(subscription, NOTHING_OPEN)

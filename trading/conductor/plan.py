@@ -7,7 +7,7 @@ by whoever comes next, and nobody is decided twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -110,7 +110,7 @@ class _Markets:
 
     def __init__(self) -> None:
         self._facts: dict[tuple[int, str], MarketFacts] = {}
-        self._marks: dict[tuple[int, str, str], Mapping[str, Decimal]] = {}
+        self._marks: dict[tuple[int, str, str], dict[str, Decimal | None]] = {}
 
     def facts(self, signal: SignalRow, environment: str) -> MarketFacts:
         key = (signal.id, environment)
@@ -123,13 +123,16 @@ class _Markets:
             self._facts[key] = found
         return self._facts[key]
 
-    def marks(self, signal: SignalRow, environment: str, market: str) -> Mapping[str, Decimal]:
-        key = (signal.id, environment, market)
-        if key not in self._marks:
-            self._marks[key] = cache.marks(environment=environment, exchange=signal.exchange, market=market)
-            if not self._marks[key]:
+    def marks(
+        self, signal: SignalRow, environment: str, market: str, symbols: Collection[str]
+    ) -> Mapping[str, Decimal]:
+        known = self._marks.setdefault((signal.id, environment, market), {})
+        missing = [symbol for symbol in symbols if symbol not in known]
+        if missing:
+            known |= cache.middles(environment=environment, exchange=signal.exchange, market=market, symbols=missing)
+            if not any(known.values()):
                 _wait_for_market(signal)
-        return self._marks[key]
+        return {symbol: price for symbol in symbols if (price := known[symbol]) is not None}
 
 
 def _wait_for_market(signal: SignalRow) -> None:

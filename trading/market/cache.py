@@ -157,6 +157,12 @@ def quotes(*, environment: str, exchange: str, market: str, symbols: Iterable[st
     return {symbol: _quote(body) for symbol, body in zip(wanted, rows, strict=True)}
 
 
+def middles(*, environment: str, exchange: str, market: str, symbols: Iterable[str]) -> dict[str, Decimal | None]:
+    """The middle price of each of these symbols; None where none was ever seen."""
+    found = quotes(environment=environment, exchange=exchange, market=market, symbols=symbols)
+    return {symbol: None if one is None else one.middle for symbol, one in found.items()}
+
+
 def forget() -> None:
     """Drop what this process keeps, for tests and after a change of rules."""
     _rules.clear()
