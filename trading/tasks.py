@@ -111,7 +111,11 @@ def check_accounts() -> None:
 def keep_stops() -> None:
     """Keep at the venues the stops that protect copies there, in every tenant."""
     for tenant in tenants.scope.each(reason="stops at the venues"):
-        counts = protect.keep(tenant=tenant)
+        try:
+            counts = protect.keep(tenant=tenant)
+        except Exception as error:  # noqa: BLE001 - one tenant must not keep the others without protection
+            _logger.error("stops.failed", schema=tenant.schema_name, exc_info=error)
+            continue
         if any(counts.values()):
             _logger.info("stops", schema=tenant.schema_name, **counts)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from citadel.models import Credential, ExchangeAccount
 from obscura.core import clock
 from trading.domain.order_state import Status
 from trading.domain.stops import State
@@ -299,6 +300,21 @@ def test_an_account_that_keeps_longs_and_shorts_apart_is_told_the_side(stand, pr
 
     assert protected.position(ben) == []
     assert stand.holding(ben).qty == 0
+
+
+def test_one_that_cannot_be_reached_any_more_is_let_go(stand, protected):
+    ben = protected.opened()
+    protected.keep()
+    ExchangeAccount.objects.filter(pk=ben.account_id).update(status="revoked")
+    Credential.objects.filter(account_id=ben.account_id).delete()
+    assert stand.signer.forget([ben.account_id.bytes]) == 1
+
+    for _ in range(2):
+        protected.keep()
+
+    row = RestingStop.objects.get()
+    assert (State(row.state), row.code) == (State.GONE, "unreachable")
+    assert protected.keep()["placed"] == 0
 
 
 def test_spot_is_watched_from_here_alone(stand, protected):

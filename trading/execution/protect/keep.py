@@ -145,7 +145,8 @@ def _after(stop: Stop, answer: Conditional, now: datetime) -> tuple[State, str] 
     if answer.state is AtVenue.GONE:
         return State.GONE, stop.code if state is State.LEAVING else "taken"
     if answer.state is AtVenue.REFUSED:
-        return (State.REFUSED, answer.code) if state is State.SENDING else None
+        # A key that was taken back: what rests there is its owner's alone, and the drift check tells if it fires.
+        return (State.REFUSED, answer.code) if state is State.SENDING else (State.GONE, "unreachable")
     # Unknown: it is believed when nothing of ours can be on its way any more.
     fence = timedelta(milliseconds=settings.COPY_RECV_WINDOW_MS + settings.COPY_HTTP_TIMEOUT_MS)
     if state is State.SENDING and now - stop.sent_at < fence:
