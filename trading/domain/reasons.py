@@ -20,6 +20,7 @@ class Reason(StrEnum):
     STALE_SIGNAL = "stale_signal"
     OLDER_POSITION = "older_position"
     POSITION_MODE = "position_mode"
+    LEVERAGE_IN_USE = "leverage_in_use"
     SLIPPAGE = "slippage"
     RESULT_UNKNOWN = "result_unknown"
     LOSS_LIMIT = "loss_limit"
@@ -61,6 +62,10 @@ WORDS: Mapping[str, str] = {
     Reason.NO_RULES: "The exchange's rules for this symbol are not known",
     Reason.STALE_SIGNAL: "The lead's trade was already too old",
     Reason.OLDER_POSITION: "The lead held this before you followed; it is copied from its next entry on",
+    Reason.LEVERAGE_IN_USE: (
+        "Another copy on this account holds this symbol at another leverage, and the exchange keeps one for both: "
+        "use another account, or the same leverage"
+    ),
     Reason.POSITION_MODE: (
         "Your account's position mode is not the lead's, and the exchange changes it only while nothing is open: "
         "close your positions, or use another account"

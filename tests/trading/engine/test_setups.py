@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import threading
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 
+from obscura.core import clock
+from pools.models import Pool, Subscription
 from tests.trading.engine.test_exactly_once import swept_until
+from trading.conductor.plan import plan
+from trading.domain.intents import Intent
 from trading.domain.order_state import Status
 from trading.execution import limits, reconcile
 from trading.execution.accounts import known, setup
-from trading.models import PositionMode, SymbolSetting
+from trading.models import Holding, PositionMode, Signal, SymbolSetting
+from trading.signals.record import Source, record
 
 D = Decimal
 RICH = {"invest": "4000", "lose": "4000"}
@@ -221,3 +227,59 @@ def test_an_order_whose_fence_passed_meanwhile_is_sent_by_the_sweep(stand, short
     order = swept_until(stand, late, Status.FILLED)
 
     assert stand.executed(ben) == {order.client_id: 1}
+
+
+def second_pool(stand, subscription: Subscription, *, leverage: int) -> tuple[Pool, Subscription]:
+    """Another pool of Ada's at this leverage, which the same account follows too."""
+    pool = Pool.objects.create(
+        kind="partner", name="Southern Calm", status="active", leverage=leverage, created_at=clock.now()
+    )
+    other = Subscription.objects.create(
+        pool=pool, user=subscription.user, account=subscription.account, total_investment=D(10_000), max_loss=D(5_000),
+        created_at=clock.now(),
+    )  # fmt: skip
+    return pool, other
+
+
+def opened_in(stand, pool: Pool) -> Signal:
+    """Ada's long, copied in that pool."""
+    intent = Intent(leg=0, effect="open", side="buy", qty=D(1), fraction=D(1), position_after=D(0))
+    at = clock.now()
+    source = Source(
+        external_id=uuid4().hex, source="lead", trader_id=stand.trader.id, market="usdm", symbol="BTCUSDT", side="buy",
+        qty=D(1), price=D(60_000), lead_at=at, received_at=at, known=(intent,),
+    )  # fmt: skip
+    [signal] = record(pool_id=pool.id, sources=[source])[0].signals
+    plan(tenant=stand.tenant, pool_id=pool.id)
+    return signal
+
+
+def test_nobody_changes_the_leverage_under_another_copy_on_the_account(stand):
+    ben = stand.follower("ben", **RICH)
+    stand.trade("buy", "1")
+    assert at_venue(stand, ben)[2] == 1
+    before = positions(stand, ben)
+    pool, other = second_pool(stand, ben, leverage=5)
+
+    missed = stand.order(other, opened_in(stand, pool))
+
+    assert (missed.status, missed.error_code) == (Status.MISSED, "leverage_in_use")
+    assert "use another account, or the same leverage" in missed.error
+    assert (at_venue(stand, ben)[2], positions(stand, ben)) == (1, before)
+    other.refresh_from_db()
+    assert (other.reserved, other.exposure) == (0, 0)
+
+
+def test_the_same_leverage_and_a_symbol_that_is_free_again_are_fine(stand):
+    ben = stand.follower("ben", **RICH)
+    stand.trade("buy", "1")
+    same, mate = second_pool(stand, ben, leverage=1)
+    assert stand.order(mate, opened_in(stand, same)).status == Status.FILLED
+    Subscription.objects.filter(pk=mate.pk).update(status="paused")
+    Holding.objects.filter(subscription_id=mate.pk).update(qty=0, cost=0)
+    stand.trade("sell", "1")
+    pool, other = second_pool(stand, ben, leverage=5)
+
+    assert stand.order(other, opened_in(stand, pool)).status == Status.FILLED
+
+    assert at_venue(stand, ben)[2] == 5

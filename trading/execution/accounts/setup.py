@@ -19,12 +19,13 @@ from citadel.client import Chunk, Result
 from obscura.core import clock
 from obscura.core.money import ZERO
 from obscura.core.ratelimit import Rate, take
+from pools import followers
 from trading.domain import setup
 from trading.domain.intents import BOTH
 from trading.domain.order_state import Status
 from trading.domain.reasons import WORDS, Reason
 from trading.domain.setup import ISOLATED, Lacks
-from trading.execution import gate, limits
+from trading.execution import arrays, db, gate, limits
 from trading.execution.accounts import known
 from trading.execution.lane import lane
 from trading.execution.store import Claimed, SignalRow
@@ -48,6 +49,11 @@ _WORDS = {
     MARGIN: "Your account has this symbol in cross margin, and the exchange changes that only while nothing is open",
     LEVERAGE: "The exchange refused the leverage of this copy on your account",
 }
+
+
+# What other subscriptions hold of a symbol, or are about to.
+_HELD = """select subscription_id, leverage, qty <> 0 from {s}.trading_holding
+ where subscription_id = any(%s::bigint[]) and market = 'usdm' and symbol = %s and (qty <> 0 or opening > 0)"""
 
 
 class Sorted(NamedTuple):
@@ -135,6 +141,7 @@ class _Round:
         return Sorted(list(self.left.values()), self.others)
 
     def _set_symbol(self) -> None:
+        self._leave_to_others()
         symbol = f"symbol={self.signal.symbol}"
         asked = [row for row in self.left.values() if self.lacks[row.id].margin]
         self._sort_out(MARGIN, self._ask(MARGIN, {f"{symbol}&marginType=ISOLATED": asked}))
@@ -146,6 +153,25 @@ class _Round:
         changed = [row for row in self.left.values() if self.lacks[row.id].margin or self.lacks[row.id].leverage]
         leverages = {row.account: row.leverage for row in changed}
         known.learn_settings(schema=self.schema, symbol=self.signal.symbol, margin=ISOLATED, leverages=leverages)
+
+    def _leave_to_others(self) -> None:
+        """Take out whoever would change the leverage under another copy on the same account.
+
+        Of two that are about to open, the subscription that is older goes first.
+        """
+        changing = [row for row in self.left.values() if self.lacks[row.id].leverage]
+        if not changing:
+            return
+        cursor = db.session().cursor()
+        accounts = sorted({row.account for row in changing})
+        whose = followers.on_accounts(cursor, schema=self.schema, accounts=accounts)
+        found = cursor.execute(db.sql(_HELD, self.schema), [arrays.tokens(whose), self.signal.symbol]).fetchall()
+        for row in changing:
+            others = [one for one in found if whose[one[0]] == row.account and one[0] != row.subscription]
+            if any(leverage != row.leverage and (held or other < row.subscription) for other, leverage, held in others):
+                reason = Reason.LEVERAGE_IN_USE
+                report = Report(Status.MISSED, "", ZERO, None, ZERO, reason, WORDS[reason], None, ())
+                self.others.append((self.left.pop(row.id), report))
 
     def _ask(self, path: str, groups: Mapping[str, Sequence[Claimed]]) -> dict[int, Result]:
         now, window = clock.millis(clock.now()), settings.COPY_RECV_WINDOW_MS
