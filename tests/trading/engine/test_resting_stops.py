@@ -54,9 +54,10 @@ class Protected:
         self.stand.price("BTCUSDT", price, market="usdm")
 
     def open_at_venue(self, follower: Any) -> list[tuple[str, str, str, str]]:
+        """By type: those that are sent together may arrive in any order."""
         key = self.stand.keys[follower.pk]
         _, _, found = self.stand.venue.call("GET", "/fapi/v1/openAlgoOrders", key, symbol="BTCUSDT")
-        return [(row["orderType"], row["side"], row["triggerPrice"], row["quantity"]) for row in found]
+        return sorted((row["orderType"], row["side"], row["triggerPrice"], row["quantity"]) for row in found)
 
     def position(self, follower: Any) -> list[str]:
         _, _, found = self.stand.venue.call("GET", "/fapi/v3/positionRisk", self.stand.keys[follower.pk])
