@@ -18,7 +18,7 @@ from trading.domain.order_state import TERMINAL, TRANSITIONS, Status  # noqa: E4
 
 State = TypeVar("State", bound=IntEnum)
 BORN = (Status.PLANNED, Status.SENDING)
-"""The states in which the planner inserts an order; the first chunk of a signal is born claimed."""
+"""The states in which the planner inserts an order; the first of a signal are born claimed."""
 
 
 def diagram(

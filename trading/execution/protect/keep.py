@@ -26,7 +26,7 @@ from trading.execution.protect.rows import Open, Stop
 from trading.market import cache
 from trading.venues.binance import AtVenue, Conditional
 
-AT_ONCE = 100
+ASKED_AT_ONCE, PLACED_AT_ONCE = 100, 500
 AGAIN_S, LOOKED_AT_EVERY_S = 2.0, 600.0
 GRACE = timedelta(seconds=3)
 """So long after its price was reached a stop may still rest; prices are heard of at different moments."""
@@ -46,7 +46,7 @@ def keep(*, tenant: Tenant) -> dict[str, int]:
     wanted = _wanted(schema, open_ones)
     superfluous = {one.id: "" for one in resting if one.state == State.RESTING and _superfluous(one, open_ones, wanted)}
     _withdraw(schema, superfluous, counts)
-    _ask(schema, rows.due(cursor, schema=schema, again_s=AGAIN_S, limit=AT_ONCE), counts)
+    _ask(schema, rows.due(cursor, schema=schema, again_s=AGAIN_S, limit=ASKED_AT_ONCE), counts)
     there = {(one.holding, one.kind) for one in rows.live(cursor, schema=schema)}
     missing = {place: one for place, one in wanted.items() if place not in there}
     if missing:
@@ -167,7 +167,7 @@ def _place(
     lease = timedelta(milliseconds=settings.COPY_RECV_WINDOW_MS + settings.COPY_HTTP_TIMEOUT_MS)
     claimed: list[Stop] = []
     for (holding, kind), (stop, owner) in missing.items():
-        if (holding, kind) in unwanted or len(claimed) >= AT_ONCE:
+        if (holding, kind) in unwanted or len(claimed) >= PLACED_AT_ONCE:
             continue
         held = open_ones[holding].held
         made = rows.insert(cursor, schema=schema, held=held, values=_values(tenant, held, stop, owner), due=lease)
