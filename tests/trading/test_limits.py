@@ -284,16 +284,14 @@ def test_most_answers_ask_nothing_of_redis(monkeypatch):
 # ------------------------------------------------------------------------------------------ questions of our own
 
 
-def read(reads: Reads, times: int = 1, weight: int = 1) -> float:
-    """Ask so often, one after the other; how many seconds it took."""
+def read(reads: Reads, times: int = 1, weight: int = 1) -> None:
+    """Ask so often, one after the other, until all are let through."""
 
     async def ask() -> None:
         for _ in range(times):
             await reads.admit(environment="paper", exchange="binance", market="spot", weight=weight)
 
-    began = time.monotonic()
     asyncio.run(asyncio.wait_for(ask(), 20))
-    return time.monotonic() - began
 
 
 @pytest.fixture
@@ -316,17 +314,18 @@ def test_background_questions_stand_back_before_others(here):
         asyncio.run(
             asyncio.wait_for(Reads(TRADES).admit(environment="paper", exchange="binance", market="spot", weight=1), 0.5)
         )
-    assert read(here) < 5
+    read(here)
 
 
 def test_a_question_waits_for_as_long_as_the_exchange_wants_to_be_left_alone(here):
     asyncio.run(here.refused(environment="paper", exchange="binance", market="spot", headers={"Retry-After": "1"}))
     assert asked(CLOSE, 1) == "p"
 
-    assert read(here) >= 0.5
+    read(here)
+    assert asked(CLOSE, 1) == "1"  # it was let through when the pause was over
 
 
 def test_without_redis_questions_go_on(here, monkeypatch):
     monkeypatch.setattr(limits, "_lost_until", time.monotonic() + 60)
 
-    assert read(here, times=30) < 5
+    read(here, times=30)
