@@ -17,11 +17,15 @@ SILENCE, UNSENT = 0, -1
 
 
 class Row(NamedTuple):
-    """One order of a chunk: the caller's number for it, the account (16 bytes), and what follows the chunk's head."""
+    """One request of a chunk: the caller's number for it, the account (16 bytes), what follows the chunk's head.
+
+    :param subscription: whose mandate lets it open; 0 where it opens nothing
+    """
 
     row: int
     account: bytes
     tail: bytes
+    subscription: int = 0
 
 
 class Chunk(NamedTuple):
@@ -39,7 +43,7 @@ class Chunk(NamedTuple):
     method: str
     path: str
     head: bytes
-    rows: Sequence[Row | tuple[int, bytes, bytes]]
+    rows: Sequence[Row | tuple[int, bytes, bytes] | tuple[int, bytes, bytes, int]]
     not_after_ms: int
     timeout_ms: int
     urgent: bool = False

@@ -1,8 +1,10 @@
 """Decoys: what a process that runs ccxt holds in place of an exchange secret.
 
 A decoy is a random text of the secret's shape. ccxt may do with it what it does with a secret; where it would compute a
-signature, the replaced primitive finds the decoy in a table and asks the signer. A decoy that is missed anywhere signs
-like a wrong secret: the venue refuses, and nothing was given away. Nothing here holds or ever sees a secret.
+signature, the replaced primitive finds the decoy in a table. A venue that signs neither path nor method gets its
+requests from the egress alone: what ccxt is given is a mark, and `citadel.carry` has the request signed and sent from
+there. A decoy that is missed anywhere signs like a wrong secret: the venue refuses, and nothing was given away. Nothing
+here holds or ever sees a secret.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from citadel.client import SignerClient, SignerRefused
+from citadel.domain.policy import query_fields
 
 Primitive = Callable[..., Any]
 
@@ -32,6 +35,7 @@ DERIVATIONS: dict[str, Callable[[str], bytes]] = {
 more; the signer applies the same to the real secret, so it has to know the name."""
 
 _MIN_DERIVED = 16
+_MOST_PROMISES = 1_024
 
 _ALGORITHMS = {hashlib.sha256: "sha256"}
 
@@ -41,6 +45,13 @@ class Ref(NamedTuple):
 
     account: bytes
     derivation: str
+
+
+class Promise(NamedTuple):
+    """A payload that will be signed where its request is sent: the account (16 bytes) and what is to be signed."""
+
+    account: bytes
+    payload: bytes
 
 
 class Decoys:
@@ -54,6 +65,7 @@ class Decoys:
         self._client = client
         self._texts: dict[bytes, str] = {}
         self._table: dict[bytes, Ref] = {}
+        self._promises: dict[str, Promise] = {}
         self._lock = threading.Lock()
 
     def of(self, account: bytes, *, exchange: str = "binance") -> str:
@@ -93,9 +105,26 @@ class Decoys:
             name = _ALGORITHMS.get(algorithm)
             if name is None or ref.derivation != "text":
                 raise SignerRefused(code="algorithm_not_allowed")
-            return _formatted(self._client.hmac(account=ref.account, alg=name, payload=_bytes(request)), digest)
+            payload = _bytes(request)
+            if digest == "hex" and not _is_stream(payload):
+                return self._promised(ref.account, payload)
+            return _formatted(self._client.hmac(account=ref.account, alg=name, payload=payload), digest)
 
         return {"hmac": hmac}
+
+    def _promised(self, account: bytes, payload: bytes) -> str:
+        """In place of a signature: a mark of its shape. Whoever sends the request finds it and has it sent signed."""
+        mark = secrets.token_hex(32)
+        with self._lock:
+            self._promises[mark] = Promise(account, payload)
+            while len(self._promises) > _MOST_PROMISES:
+                self._promises.pop(next(iter(self._promises)))
+        return mark
+
+    def promise(self, mark: str) -> Promise | None:
+        """What a mark stands for, once."""
+        with self._lock:
+            return self._promises.pop(mark, None)
 
 
 _original: dict[str, Primitive] = {}
@@ -134,6 +163,12 @@ def _base() -> Any:
     from ccxt.base import exchange
 
     return exchange.BaseExchange
+
+
+def _is_stream(payload: bytes) -> bool:
+    """The subscription to an account's own stream, which goes over a socket of this process and so is signed here."""
+    fields = query_fields(payload)
+    return fields is None or "apiKey" in fields
 
 
 def _derived(text: str) -> list[tuple[str, bytes]]:

@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import json
 import os
+import re
 import resource
 import socket
 import struct
@@ -22,6 +23,28 @@ class AlreadyRunning(Exception):
     """Another process of this name holds the run directory. Stop it first, or give this one a directory of its own."""
 
     code = "already_running"
+
+
+class KeyMissing(Exception):
+    """No usable key. Set the variable, or the same one with _FILE behind it, to 32 bytes in hex."""
+
+    code = "key_missing"
+
+
+def read_key(name: str, env: Mapping[str, str] = os.environ) -> bytes:
+    """The 32 bytes in the environment variable, or in the file that the variable with _FILE behind it names.
+
+    :raises KeyMissing: neither is there, or it is not 64 hex digits; the text is not repeated in the error
+    """
+    text = env.get(name, "")
+    if not text and env.get(f"{name}_FILE"):
+        try:
+            text = Path(env[f"{name}_FILE"]).read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            raise KeyMissing(f"the file of {name} cannot be read") from None
+    if re.fullmatch(r"[0-9A-Fa-f]{64}\s*", text) is None:
+        raise KeyMissing(f"{name} is not 64 hex digits")
+    return bytes.fromhex(text)
 
 
 def run_dir(env: Mapping[str, str] = os.environ) -> Path:

@@ -35,13 +35,13 @@ class SignerRefused(Problem):
 _OPEN_AT_A_TIME = 250
 """Accounts in one frame: opening takes the signer some 10 microseconds each, and orders wait meanwhile."""
 
-Entry = tuple[int, bytes, Mapping[str, str]]
-"""An account to open: tenant, 16 bytes of its UUID, envelopes by field."""
+Entry = tuple[int, bytes, Mapping[str, str]] | tuple[int, bytes, Mapping[str, str], Sequence[bytes]]
+"""An account to open: tenant, 16 bytes of its UUID, envelopes by field; and the mandates of what trades on it."""
 
 
 def parts(entries: Sequence[Entry]) -> list[list[list[Any]]]:
     """Entries as they travel, cut into frames of which none keeps the signer long."""
-    shaped = [[tenant, account, dict(sealed)] for tenant, account, sealed in entries]
+    shaped = [[tenant, account, dict(sealed), *map(list, more)] for tenant, account, sealed, *more in entries]
     return [shaped[at : at + _OPEN_AT_A_TIME] for at in range(0, len(shaped), _OPEN_AT_A_TIME)]
 
 
@@ -95,6 +95,10 @@ class SignerClient:
             opened += answer["opened"]
             refused += [(account, code) for account, code in answer["refused"]]
         return opened, refused
+
+    def mandates(self, sealed: Sequence[bytes]) -> list[str]:
+        """Tell of mandates that are new. Returns the codes of those that were refused."""
+        return list(self._ask("mandates", sealed=list(sealed))["refused"])
 
     def forget(self, accounts: Sequence[bytes]) -> int:
         """Close accounts in the signer. Returns how many were open."""

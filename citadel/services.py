@@ -17,6 +17,8 @@ from citadel.enrolment import VenueAway, enrol, forget
 from citadel.events import AccountRevoked
 from citadel.intake import keys as intake
 from citadel.intake.keys import VaultNotReady, publish_intake_key
+from citadel.mandates import MandateKeyMissing, seal_mandate, tell_mandates
+from citadel.mandates import able as can_seal_mandates
 from citadel.models import Credential, ExchangeAccount
 from citadel.paper import PaperVenueAway, open_at_paper_venue
 from citadel.types import AccountRef, CredentialField, Exchange
@@ -33,12 +35,14 @@ __all__ = [
     "CredentialsInvalid",
     "ExchangeUnknown",
     "LabelTaken",
+    "MandateKeyMissing",
     "PaperVenueAway",
     "VaultNotReady",
     "VenueAway",
     "account",
     "accounts_of",
     "addresses_of",
+    "can_seal_mandates",
     "check_account",
     "connect_account",
     "credential_fields",
@@ -49,8 +53,10 @@ __all__ = [
     "open_paper_account",
     "publish_intake_key",
     "revoke_account",
+    "seal_mandate",
     "some_account",
     "supported_exchanges",
+    "tell_mandates",
 ]
 
 LONGEST_LABEL = 60

@@ -30,6 +30,12 @@ def pause_account(*, account_id: str, **_: object) -> None:
     services.pause_account(UUID(account_id))
 
 
+@nudged("pools.tell_mandate")
+def tell_mandate(*, subscription_id: int, **_: object) -> None:
+    """Tell the signer what may be signed for a subscription now."""
+    services.tell_mandate(subscription_id=subscription_id)
+
+
 @nudged("pools.end")
 def end(*, subscription_id: int, **_: object) -> None:
     """End a subscription that was stopped while it held nothing."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import inspect
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -26,6 +27,8 @@ from tests.support.people import Cast
 T = TypeVar("T")
 
 network.close()
+
+os.environ["OBSCURA_MANDATE_KEY"] = "22" * 32  # tests agree terms, and tell every signer they start the same key
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,9 +1,12 @@
 """The egress: sends signed requests to venues, each once, and streams the answers back. `python -m citadel.egress`.
 
 Holds no key. Reads $OBSCURA_RUN (directory of the sockets), $OBSCURA_PAPER (host:port of the paper venue),
-$OBSCURA_EGRESS_CONNECTIONS (per venue, market, environment and address, default 96), $OBSCURA_EGRESS_ADDRESSES (our own
-addresses that connections are opened from, comma separated; none: the system chooses), $OBSCURA_EGRESS_UIDS and
-$OBSCURA_EGRESS_SIGNER_UIDS (workers and signers besides our own uid).
+$OBSCURA_EGRESS_MARKETS (markets whose prices are followed from the start, e.g. "binance:usdm:live"; those of the paper
+venue always are), $OBSCURA_EGRESS_CONNECTIONS (per venue, market, environment and address, default 96),
+$OBSCURA_EGRESS_ADDRESSES (our own addresses that connections are opened from, comma separated; none: the system
+chooses), $OBSCURA_EGRESS_PRICES_FROM (the one that prices are asked from, so that they take nothing from what the
+others may ask; default the first), $OBSCURA_EGRESS_UIDS and $OBSCURA_EGRESS_SIGNER_UIDS (workers and signers besides
+our own uid).
 """
 
 from __future__ import annotations
@@ -46,6 +49,8 @@ async def _serve(log: processes.Log) -> None:
         uids=processes.allowed_uids("OBSCURA_EGRESS_UIDS"),
         log=log,
     )
+    for market in routes.at_once():
+        egress.prices.follow(market)
     path = processes.run_dir() / "egress.sock"
     server = await loop.create_unix_server(lambda: Caller(egress), sock=processes.listen(path))
     log.line("start", pid=os.getpid())

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from citadel.domain.frames import pack
+from citadel.egress.outcomes import executed
 from obscura.core.wire import Answer, Settle
 
 FLUSH_EVERY = 0.02
@@ -21,15 +22,18 @@ class Chunk:
     """Results in the order they come. `hand` is called with a frame and its number of results until `left` is 0.
 
     :param tell: called with every row's status, for the counts
+    :param signer: where it is told which orders the venue did not execute in full; None: these are no orders
     """
 
-    __slots__ = ("_bytes", "_hand", "_ident", "_loop", "_results", "_tell", "_timer", "left")
+    __slots__ = ("_bytes", "_hand", "_ident", "_loop", "_results", "_short", "_signer", "_tell", "_timer", "left")
 
     def __init__(
-        self, *, ident: bytes, rows: int, hand: Callable[[bytes, int], None], tell: Callable[[int], None]
-    ) -> None:
+        self, *, ident: bytes, rows: int, hand: Callable[[bytes, int], None], tell: Callable[[int], None],
+        signer: Callable[[bytes], None] | None = None,
+    ) -> None:  # fmt: skip
         self._ident = ident
-        self._hand, self._tell = hand, tell
+        self._hand, self._tell, self._signer = hand, tell, signer
+        self._short: list[list[Any]] = []
         self._results: list[list[Any]] = []
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -46,6 +50,10 @@ class Chunk:
         self._bytes += len(body)
         self.left -= 1
         self._tell(status)
+        if self._signer is not None:
+            quantity = executed(status=status, body=body)
+            if quantity is not None:
+                self._short.append([row, quantity])
         if self.left == 0 or self._bytes > FULL:
             self._flush()
         elif self._timer is None:
@@ -55,6 +63,10 @@ class Chunk:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._short and self._signer is not None:
+            # Before the results: whoever hears of a refusal may send the order again under the same id.
+            self._signer(pack({"op": "ended", "chunk": self._ident, "rows": self._short}))
+            self._short = []
         results, self._results = self._results, []
         self._bytes = 0
         self._hand(pack({"chunk": self._ident, "results": results, "left": self.left}), len(results))

@@ -39,6 +39,10 @@ class Routes:
         host, _, port = env.get("OBSCURA_PAPER", "").rpartition(":")
         self._paper = (host, int(port)) if host else None
         self._addresses = [str(ip_address(word.strip())) for word in named.split(",") if word.strip()]
+        self._named = [
+            tuple(word.strip().split(":")) for word in env.get("OBSCURA_EGRESS_MARKETS", "").split(",") if word
+        ]
+        self.prices_from = env.get("OBSCURA_EGRESS_PRICES_FROM", "").strip()
         self._pools: dict[Route, Pool] = {}
         self._trust: ssl.SSLContext | None = None
 
@@ -51,6 +55,11 @@ class Routes:
                 self._pools[route] = pool
         return pool
 
+    def at_once(self) -> list[Route]:
+        """Routes of the markets that are followed before anything is sent there: those that are named, and paper's."""
+        paper = [(venue, market, "paper") for venue, market in HOSTS] if self._paper is not None else []
+        return [(one[0], one[1], one[2], "") for one in (*self._named, *paper) if len(one) == 3 and one[:2] in HOSTS]
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Connections and waiting requests by ``venue:market:env``, with ``:address`` where one is named."""
         return {":".join(filter(None, route)): pool.counts() for route, pool in self._pools.items()}
@@ -62,7 +71,7 @@ class Routes:
     def _open(self, route: Route) -> Pool | None:
         venue, market, env, address = route
         name = HOSTS.get((venue, market))
-        if name is None or (address and address not in self._addresses):
+        if name is None or (address and address not in (*self._addresses, self.prices_from)):
             return None
         local = address or (self._addresses[0] if self._addresses else "")
         if env == "live":

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from citadel.domain.frames import BadFrame, FrameTooLarge, Message, Splitter, pack, unpack
 from citadel.egress.chunks import Chunk
+from citadel.egress.prices import Prices
 from citadel.egress.routes import Routes
 from citadel.processes import Log, peer_uid
 from obscura.core.wire import UNSENT, Answer
@@ -24,9 +25,11 @@ class Egress:
     def __init__(self, *, routes: Routes, signer_uids: frozenset[int], uids: frozenset[int], log: Log) -> None:
         self.routes, self.signer_uids, self.uids, self.log = routes, signer_uids, uids, log
         self.hearers: dict[bytes, Caller] = {}
+        self.signers: set[Caller] = set()
         self.counts: Counter[str] = Counter()
+        self.prices = Prices(routes=routes, tell=self._tell_signers)
 
-    def deliver(self, message: Message) -> None:
+    def deliver(self, message: Message, signer: Caller) -> None:
         """Send every row of a chunk once.
 
         A chunk for a token that nobody holds is not sent: its worker is gone, has written all of it down as unsure, and
@@ -36,10 +39,16 @@ class Egress:
         self.counts["chunks"] += 1
         if reply not in self.hearers:
             self.counts["orphans"] += len(rows)
+            if message["orders"]:
+                signer.write(pack({"op": "ended", "chunk": chunk, "rows": [[row, "0"] for row, _ in rows]}))
             return
-        tracked = Chunk(ident=chunk, rows=len(rows), hand=self._hand_to(reply), tell=self._tell)
-        pool = self.routes.pool((message["venue"], message["market"], message["env"], message["address"]))
-        if pool is None:
+        heard = signer.write if message["orders"] else None
+        tracked = Chunk(ident=chunk, rows=len(rows), hand=self._hand_to(reply), tell=self._tell, signer=heard)
+        route = (message["venue"], message["market"], message["env"], message["address"])
+        pool = self.routes.pool(route)
+        if pool is not None:
+            self.prices.follow(route)
+        else:
             answer = Answer(UNSENT, b"no_route", 0, int(time.time() * 1000), None)
             for row, _ in rows:
                 tracked.settle(row)(answer)
@@ -69,6 +78,10 @@ class Egress:
 
         return hand
 
+    def _tell_signers(self, frame: bytes) -> None:
+        for signer in self.signers:
+            signer.write(frame)
+
     def _tell(self, status: int) -> None:
         self.counts["answered" if status > 0 else "silent" if status == 0 else "unsent"] += 1
 
@@ -91,6 +104,7 @@ class Caller(asyncio.Protocol):
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._egress.signers.discard(self)
         for token in self._tokens:
             if self._egress.hearers.get(token) is self:
                 del self._egress.hearers[token]
@@ -135,6 +149,8 @@ class Caller(asyncio.Protocol):
             self.write(pack({"id": ident, "ok": True, **self._egress.stats()}))
         elif op == "warm":
             self._warm(ident, message)
+        elif op == "attach":
+            self._attach(ident)
         else:
             self._refuse(ident, "unknown_op")
 
@@ -149,15 +165,26 @@ class Caller(asyncio.Protocol):
             self._egress.hearers[token] = self
             self.write(pack({"id": ident, "ok": True}))
 
+    def _attach(self, ident: int) -> None:
+        """The signer listens for prices on this connection from now on."""
+        if self._uid not in self._egress.signer_uids:
+            self._refuse(ident, "signer_only")
+            return
+        self._egress.signers.add(self)
+        for frame in self._egress.prices.everything():
+            self.write(frame)
+
     def _warm(self, ident: int, message: Message) -> None:
         route, n = message.get("route"), message.get("n")
         if not isinstance(route, list) or len(route) != 4 or not all(isinstance(part, str) for part in route):
             self._refuse(ident, "bad_fields")
             return
-        pool = self._egress.routes.pool((route[0], route[1], route[2], route[3]))
+        where = (route[0], route[1], route[2], route[3])
+        pool = self._egress.routes.pool(where)
         if pool is None or type(n) is not int:
             self._refuse(ident, "no_route" if pool is None else "bad_fields")
             return
+        self._egress.prices.follow(where)
 
         def warmed(task: asyncio.Task[int]) -> None:
             if not task.cancelled():
@@ -172,7 +199,7 @@ class Caller(asyncio.Protocol):
         elif not _is_chunk(message):
             self._refuse(None, "bad_fields")
         else:
-            self._egress.deliver(message)
+            self._egress.deliver(message, self)
 
     def _refuse(self, ident: int | None, code: str) -> None:
         self._egress.counts[f"refused:{code}"] += 1
@@ -181,7 +208,7 @@ class Caller(asyncio.Protocol):
 
 _CHUNK = {
     "chunk": bytes, "reply": bytes, "venue": str, "market": str, "env": str, "address": str,
-    "not_after_ms": int, "timeout_ms": int, "urgent": bool, "rows": list,
+    "not_after_ms": int, "timeout_ms": int, "urgent": bool, "orders": bool, "rows": list,
 }  # fmt: skip
 
 

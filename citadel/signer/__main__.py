@@ -1,7 +1,11 @@
 """The signer: the only process that opens exchange secrets. `python -m citadel.signer`.
 
 Reads $OBSCURA_RUN (directory of the sockets), $OBSCURA_ROOT_KEY or $OBSCURA_ROOT_KEY_FILE (32 bytes hex, required),
-$OBSCURA_SIGNER_UIDS (callers besides our own uid), $OBSCURA_SIGNER_ACCOUNTS (accounts kept open, default 50,000).
+$OBSCURA_MANDATE_KEY or $OBSCURA_MANDATE_KEY_FILE (likewise, shared with the processes that agree terms),
+$OBSCURA_VAULT (directory of the journal, default vault/ beside the sockets), $OBSCURA_ACCOUNT_CAPS (caps of accounts
+that have none of their own: dollars in an order, a minute and a day, and the highest leverage, default
+"50000,250000,1000000,20"), $OBSCURA_SIGNER_UIDS and $OBSCURA_SIGNER_EGRESS_UIDS (callers, and users the egress may be
+of, besides our own uid), $OBSCURA_SIGNER_ACCOUNTS (accounts kept open, default 50,000).
 """
 
 from __future__ import annotations
@@ -10,15 +14,24 @@ import os
 import sys
 import time
 from collections import Counter
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
 
 from nacl.public import PrivateKey
 
 from citadel import processes
+from citadel.domain.mandate import Caps
+from citadel.processes import KeyMissing, read_key
 from citadel.signer.forward import EgressLink
+from citadel.signer.journal import Journal
 from citadel.signer.keys import Keyring
+from citadel.signer.ledger import Ledger
+from citadel.signer.marks import Marks
 from citadel.signer.ops import Signer
 from citadel.signer.server import Server
 from citadel.vaults.local import LocalVault, RootKeyMissing, derive, forget_root_key, read_root_key
+
+_CAPS = "50000,250000,1000000,20"
 
 
 def main() -> int:
@@ -26,23 +39,41 @@ def main() -> int:
     processes.harden()
     try:
         root = read_root_key()
+        mandate_key = read_key("OBSCURA_MANDATE_KEY")
         forget_root_key(os.environ)
+        os.environ.pop("OBSCURA_MANDATE_KEY", None)
         directory = processes.run_dir()
         processes.hold(directory, "signer")
-    except (RootKeyMissing, processes.AlreadyRunning) as error:
+        caps = read_caps(os.environ.get("OBSCURA_ACCOUNT_CAPS", _CAPS))
+    except (RootKeyMissing, KeyMissing, CapsInvalid, processes.AlreadyRunning) as error:
         log.line("refused_to_start", code=error.code, remedy=(error.__doc__ or "").strip())
         return 1
     vault = LocalVault(root=root)
     intake = PrivateKey(derive(root, "intake/x25519/1"))
     del root
+    journal = Journal(Path(os.environ.get("OBSCURA_VAULT") or directory / "vault"))
+    ledger = Ledger(journal=journal, marks=Marks(), caps=caps, now_ms=int(time.time() * 1000))
+    journal.sync_beside()
+    egress = EgressLink(
+        directory / "egress.sock",
+        hear=lambda body: signer.heard(body),
+        uids=processes.allowed_uids("OBSCURA_SIGNER_EGRESS_UIDS"),
+    )
     signer = Signer(
         vault=vault,
         intake=intake,
+        mandate_key=mandate_key,
         keys=Keyring(size=int(os.environ.get("OBSCURA_SIGNER_ACCOUNTS", "50000"))),
-        egress=EgressLink(directory / "egress.sock"),
+        ledger=ledger,
+        egress=egress,
         log=log,
     )
     refusals = _Refusals(signer.refusals, log)
+
+    def tick() -> None:
+        egress.keep()
+        refusals.tick()
+
     path = directory / "signer.sock"
     server = Server(
         listener=processes.listen(path),
@@ -50,14 +81,38 @@ def main() -> int:
         too_large=lambda: signer.refusal(None, "frame_too_large"),
         uids=processes.allowed_uids("OBSCURA_SIGNER_UIDS"),
         log=log,
-        tick=refusals.tick,
+        tick=tick,
+        every=1.0,
     )
+    egress.attend(server.watch, server.unwatch)
+    egress.keep()
     log.line("start", pid=os.getpid(), versions=repr(vault))
     server.serve()
     refusals.tell()
     path.unlink(missing_ok=True)
     log.line("stop")
     return 0
+
+
+class CapsInvalid(ValueError):
+    """OBSCURA_ACCOUNT_CAPS is not three amounts of dollars and a leverage. Set it to e.g. "50000,250000,1000000,20"."""
+
+    code = "account_caps_invalid"
+
+
+def read_caps(text: str) -> Caps:
+    """Dollars in an order, a minute and a day, and the highest leverage, comma separated.
+
+    :raises CapsInvalid: they are not that
+    """
+    try:
+        order, minute, day, leverage = text.split(",")
+        caps = Caps(Decimal(order), Decimal(minute), Decimal(day), int(leverage))
+    except (ValueError, InvalidOperation):
+        raise CapsInvalid from None
+    if not 0 < caps.order_usd <= caps.minute_usd <= caps.day_usd or not 1 <= caps.leverage <= 125:
+        raise CapsInvalid
+    return caps
 
 
 class _Refusals:

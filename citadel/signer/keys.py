@@ -11,15 +11,15 @@ _OPAD = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class SigningKey:
-    """One account: its public API key and the two SHA-256 states that HMAC starts from (RFC 2104).
+    """One account: its tenant, its public API key and the two SHA-256 states that HMAC starts from (RFC 2104).
 
     The states sign like the secret does; the secret itself is not kept.
     """
 
-    __slots__ = ("api_key", "header", "inner", "outer")
+    __slots__ = ("api_key", "header", "inner", "outer", "tenant")
 
-    def __init__(self, *, api_key: str, secret: bytes) -> None:
-        self.api_key = api_key
+    def __init__(self, *, tenant: int, api_key: str, secret: bytes) -> None:
+        self.tenant, self.api_key = tenant, api_key
         self.header = b"X-MBX-APIKEY: " + api_key.encode("ascii") + b"\r\n"
         block = (hashlib.sha256(secret).digest() if len(secret) > 64 else secret).ljust(64, b"\0")
         self.inner: Any = hashlib.sha256(block.translate(_IPAD))

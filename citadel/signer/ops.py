@@ -7,17 +7,19 @@ import re
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from nacl.public import PrivateKey
 
 from citadel import sealing
-from citadel.domain import envelope, policy
+from citadel.domain import envelope, mandate, policy
 from citadel.domain.frames import BadFrame, FrameTooLarge, Message, pack, unpack
 from citadel.processes import Log
 from citadel.signer.forward import EgressLink
 from citadel.signer.keys import Keyring, SigningKey
-from citadel.signer.requests import sign_rows
+from citadel.signer.ledger import Ledger
+from citadel.signer.requests import Desk, Signed
 from citadel.vaults.base import Vault
 
 MAX_ROWS = 2_000
@@ -26,6 +28,8 @@ MAX_SEALED = 64 << 10
 _CHUNKS_REMEMBERED = 8_192
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}", re.ASCII)
 _API_KEY = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
+
+_NONE = Decimal(0)
 
 Fields = dict[str, type]
 
@@ -39,10 +43,17 @@ class Refused(Exception):
 
 
 class Signer:
-    """Holds the vault, the intake key and the open accounts. `handle` never raises, whatever it is given."""
+    """Holds the vault, the intake key, the open accounts and the ledger. `handle` never raises, whatever it is given.
 
-    def __init__(self, *, vault: Vault, intake: PrivateKey, keys: Keyring, egress: EgressLink, log: Log) -> None:
+    :param mandate_key: 32 bytes that mandates are sealed under, known to the processes that agree terms as well
+    """
+
+    def __init__(
+        self, *, vault: Vault, intake: PrivateKey, mandate_key: bytes, keys: Keyring, ledger: Ledger,
+        egress: EgressLink, log: Log,
+    ) -> None:  # fmt: skip
         self._vault, self._intake, self._keys, self._egress, self._log = vault, intake, keys, egress, log
+        self._mandate_key, self._ledger = mandate_key, ledger
         self._public = bytes(intake.public_key)
         self._kid = hashlib.sha256(self._public).hexdigest()[:16]
         self._chunks: OrderedDict[bytes, None] = OrderedDict()
@@ -55,6 +66,7 @@ class Signer:
             "enrol": (self._enrol, {"tenant": int, "account": bytes, "sealed": bytes}),
             "open": (self._open, {"entries": list}),
             "forget": (self._forget, {"accounts": list}),
+            "mandates": (self._mandates, {"sealed": list}),
             "public": (self._public_key, {"account": bytes}),
             "hmac": (self._hmac, {"account": bytes, "alg": str, "payload": bytes}),
             "send": (
@@ -115,6 +127,7 @@ class Signer:
             "refusals": dict(self.refusals),
             "egress_connects": self._egress.connects,
             "log_lost": self._log.lost,
+            **self._ledger.counts(),
             **self.counts,
         }
 
@@ -187,15 +200,38 @@ class Signer:
         if len(message["entries"]) > MAX_ENTRIES:
             raise Refused("entries_count")
         for entry in message["entries"]:
-            tenant, account, envelopes = _entry(entry)
+            tenant, account, envelopes, mandates = _entry(entry)
             try:
                 self._keys.put(account, self._opened(tenant, account, envelopes))
                 opened += 1
             except (Refused, envelope.EnvelopeError) as error:
                 self.refusals[error.code] += 1
                 refused.append((account, error.code))
+                continue
+            # Without a mandate nothing is opened for the account; what it holds can be closed all the same.
+            refused += [(account, code) for code in map(self._admitted, mandates) if code is not None]
         self.counts["opened"] += opened
         return {"opened": opened, "refused": refused}
+
+    def _mandates(self, message: Message) -> Message:
+        if len(message["sealed"]) > MAX_ENTRIES:
+            raise Refused("entries_count")
+        codes = [self._admitted(sealed) for sealed in message["sealed"]]
+        return {"taken": codes.count(None), "refused": [code for code in codes if code is not None]}
+
+    def _admitted(self, sealed: Any) -> str | None:
+        """None: the mandate holds from now on. Otherwise the code it was refused with."""
+        try:
+            if not isinstance(sealed, bytes) or len(sealed) > MAX_SEALED:
+                raise mandate.MandateRefused
+            code = self._ledger.admit(mandate.read(sealed, key=self._mandate_key))
+        except mandate.MandateRefused as error:
+            code = error.code
+        if code is None:
+            self.counts["mandated"] += 1
+        else:
+            self.refusals[code] += 1
+        return code
 
     def _opened(self, tenant: int, account: bytes, envelopes: dict[Any, Any]) -> SigningKey:
         if not {"apiKey", "secret"} <= envelopes.keys():
@@ -209,7 +245,7 @@ class Signer:
         text = api_key.decode("latin-1")
         if not _API_KEY.fullmatch(text):
             raise Refused("credential_malformed")
-        return SigningKey(api_key=text, secret=secret)
+        return SigningKey(tenant=tenant, api_key=text, secret=secret)
 
     # orders
     def _send(self, message: Message) -> Message:
@@ -223,27 +259,68 @@ class Signer:
         _check_chunk(message)
         if chunk in self._chunks:
             raise Refused("chunk_repeated")
-        signed = sign_rows(
+        now_ms = int(time.time() * 1000)
+        signed = Desk(
             keys=self._keys,
-            host=policy.HOSTS[venue, market],
+            ledger=self._ledger,
+            venue=venue,
+            market=market,
+            env=message["env"],
             method=message["method"],
             path=message["path"],
             head=message["head"],
-            rows=rows,
-        )
+            now_ms=now_ms,
+        ).sign(rows)
         refused, taken = signed.refused, len(signed.requests)
-        if signed.requests and not self._forwarded(message, signed.requests):
-            refused = refused + [(row, "egress_unavailable") for row, _ in signed.requests]
+        why = self._handed_over(message, signed, now_ms) if signed.requests else None
+        if why is not None:
+            refused = refused + [(row, why) for row, _ in signed.requests]
             taken = 0
         self.counts["taken"] += taken
         for _, code in refused:
             self.refusals[code] += 1
         return {"taken": taken, "unknown": signed.unknown, "refused": refused}
 
-    def _forwarded(self, message: Message, requests: list[tuple[int, bytes]]) -> bool:
+    def _handed_over(self, message: Message, signed: Signed, now_ms: int) -> str | None:
+        """Why nothing of it went out, or None. What was taken for it is written down before it goes."""
+        if signed.taken:
+            try:
+                self._ledger.commit(message["chunk"], signed.taken, now_ms)
+            except OSError as error:
+                self._ledger.release(signed.taken.values(), now_ms)
+                self._log.line("journal_unwritable", errno=error.errno)
+                return "journal_unwritable"
+        why = "egress_unavailable"
+        try:
+            if self._forwarded(message, signed.requests, orders=bool(signed.taken)):
+                return None
+        except FrameTooLarge as error:
+            why = error.code
+        self._ledger.give_back(message["chunk"], [(row, _NONE) for row in signed.taken], now_ms)
+        return why
+
+    def heard(self, body: bytes) -> None:
+        """The egress tells: prices, or rows of a chunk that the venue did not execute, or not in full.
+
+        :raises BadFrame: the egress says what nobody understands
+        """
+        message = unpack(body)
+        op = message.get("op")
+        try:
+            if op == "marks":
+                venue, market, env = message["market"]
+                self._ledger.marks.hear((venue, market, env), message["prices"], whole=message["whole"])
+            elif op == "ended":
+                rows = [(int(row), Decimal(executed)) for row, executed in message["rows"]]
+                self.counts["unexecuted"] += len(rows)
+                self._ledger.give_back(message["chunk"], rows, int(time.time() * 1000))
+        except (KeyError, TypeError, ValueError, ArithmeticError):
+            raise BadFrame from None
+
+    def _forwarded(self, message: Message, requests: list[tuple[int, bytes]], *, orders: bool) -> bool:
         deliver = {name: message[name] for name in ("chunk", "reply", "venue", "market", "env", "address")}
         deliver |= {name: message[name] for name in ("not_after_ms", "timeout_ms", "urgent")}
-        frame = pack({"op": "deliver", **deliver, "rows": requests})
+        frame = pack({"op": "deliver", **deliver, "orders": orders, "rows": requests})
         if not self._egress.forward(frame):
             return False
         self._chunks[message["chunk"]] = None
@@ -258,13 +335,16 @@ def _account(value: Any) -> bytes:
     return value
 
 
-def _entry(entry: Any) -> tuple[int, bytes, dict[Any, Any]]:
-    if not isinstance(entry, list) or len(entry) != 3:
+def _entry(entry: Any) -> tuple[int, bytes, dict[Any, Any], list[Any]]:
+    if not isinstance(entry, list) or len(entry) not in (3, 4):
         raise Refused("bad_entry")
-    tenant, account, envelopes = entry
+    tenant, account, envelopes, *more = entry
+    mandates = more[0] if more else []
     if type(tenant) is not int or not 0 < tenant < 1 << 24 or not isinstance(envelopes, dict):
         raise Refused("bad_entry")
-    return tenant, _account(account), envelopes
+    if not isinstance(mandates, list) or len(mandates) > MAX_ENTRIES:
+        raise Refused("bad_entry")
+    return tenant, _account(account), envelopes, mandates
 
 
 def _check_chunk(message: Message) -> None:
@@ -278,11 +358,12 @@ def _check_chunk(message: Message) -> None:
     for row in rows:
         if (
             type(row) is not list
-            or len(row) != 3
+            or len(row) not in (3, 4)
             or type(row[0]) is not int
             or type(row[1]) is not bytes
             or len(row[1]) != 16
             or type(row[2]) is not bytes
+            or type(row[-1]) not in (bytes, int)
         ):
             raise Refused("bad_row")
     if len({row[0] for row in rows}) != len(rows):

@@ -51,7 +51,18 @@ class Server:
         self._uids, self._log, self._tick, self._every = uids, log, tick, every
         self._epoll = select.epoll()
         self._callers: dict[int, _Caller] = {}
+        self._watched: dict[int, Callable[[], None]] = {}
         self._stopping = False
+
+    def watch(self, fd: int, call: Callable[[], None]) -> None:
+        """Call whenever there is something to read there."""
+        self._watched[fd] = call
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def unwatch(self, fd: int) -> None:
+        """Forget a file descriptor, before it is closed."""
+        if self._watched.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
 
     def serve(self) -> None:
         """Run. One thread, no locks: an operation is complete before the next begins."""
@@ -68,6 +79,8 @@ class Server:
                     os.read(wake, 64)
                 elif fd == self._listener.fileno():
                     self._accept()
+                elif fd in self._watched:
+                    self._watched[fd]()
                 else:
                     self._serve_caller(fd, events)
             self._tick()

@@ -195,7 +195,7 @@ def _follow(desk: Desk, ref: TenantRef, count: int, led: Sequence[UUID]) -> None
         # One account for each pool: on one account two leads' futures would cancel each other out.
         accounts = [desk.accounts(ref, people, label=f"{FOLLOWER_LABEL}{n}", wallet=WALLET) for n in range(len(led))]
         now = clock.now()
-        Subscription.objects.bulk_create(
+        rows = Subscription.objects.bulk_create(
             [
                 Subscription(
                     pool_id=pool,
@@ -211,6 +211,9 @@ def _follow(desk: Desk, ref: TenantRef, count: int, led: Sequence[UUID]) -> None
             batch_size=BATCH,
         )
         pools.place_curated(tenants.tenant_by_schema(ref.schema))
+        for pool in Pool.objects.filter(pk__in=led):
+            pools.sealed_in_bulk((row for row in rows if row.pool_id == pool.pk), pool=pool)
+        Subscription.objects.bulk_update(rows, ["mandate", "mandate_number"], batch_size=BATCH)
 
 
 def _dismiss() -> None:

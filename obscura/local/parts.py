@@ -56,16 +56,25 @@ def early(plan: Plan, places: Places) -> list[Spec]:
         paper += ["--data", plan.data]
     specs = [
         Spec("egress", command=[python, "-m", "citadel.egress"], wave=VAULT),
-        # The root key is named to the signer and to nobody else.
+        # The root key is named to the signer and to nobody else; the mandates' key to those that agree terms as well.
         Spec(
             "signer",
             command=[python, "-m", "citadel.signer"],
-            env={"OBSCURA_ROOT_KEY_FILE": str(places.root_key)},
+            env={
+                "OBSCURA_ROOT_KEY_FILE": str(places.root_key),
+                "OBSCURA_VAULT": str(places.vault),
+                **agrees_terms(places),
+            },
             wave=VAULT,
         ),
         Spec("paper", command=paper, wave=VENUE),
     ]
     return [spec for spec in specs if spec.name not in plan.without]
+
+
+def agrees_terms(places: Places) -> dict[str, str]:
+    """What a process needs that takes terms from their owners: the key that mandates are sealed with."""
+    return {"OBSCURA_MANDATE_KEY_FILE": str(places.mandate_key)}
 
 
 def heavy(plan: Plan, places: Places) -> list[Spec]:
@@ -77,7 +86,7 @@ def heavy(plan: Plan, places: Places) -> list[Spec]:
         Spec("sentinel", run=lambda: module("trading.sentinel"), wave=WORK),
         Spec("guard", run=lambda: module("trading.guard"), wave=WORK),
         Spec("market", run=lambda: module("trading.market"), wave=WORK, nice=BEHIND),
-        Spec("web", run=lambda: web(places.ports["web"]), wave=WORK),
+        Spec("web", run=lambda: web(places.ports["web"]), wave=WORK, env=agrees_terms(places)),
         Spec("beat", run=beat, wave=WORK, nice=BEHIND),
         Spec("watch", run=watch, wave=WORK, nice=BEHIND),
     ]

@@ -42,6 +42,14 @@ class Places:
         return self.var / "keys" / "root.key"
 
     @property
+    def mandate_key(self) -> Path:
+        return self.var / "keys" / "mandate.key"
+
+    @property
+    def vault(self) -> Path:
+        return self.var / "vault"
+
+    @property
     def authority(self) -> Path:
         return self.paper / "tls" / "ca.pem"
 
@@ -84,6 +92,7 @@ def find(var: Path) -> Places:
     for folder in (run, var / "log", var / "paper", var / "keys"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     embedded.kept_secret(var / "keys" / "root.key")
+    embedded.kept_secret(var / "keys" / "mandate.key")
     return Places(var=var, run=run, ports=ports)
 
 

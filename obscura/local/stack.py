@@ -93,11 +93,11 @@ def _run(
         log.line("stack", f"imported in {time.monotonic() - began:.2f} s")
         gc.collect()
         gc.freeze()  # shared with every fork: the collector must not touch, and so copy, what stands now
-        _prepare(boss)
+        _prepare(boss, where)
         for spec in parts.heavy(plan, where) if not boss.stopping else ():
             boss.start(spec)
         if driver is not None and not boss.stopping:
-            boss.start(Spec(name, run=lambda: driver(plan, where), wave=0, once=True))
+            boss.start(Spec(name, run=lambda: driver(plan, where), wave=0, once=True, env=parts.agrees_terms(where)))
         return boss.serve(until=name if driver is not None and name in boss.children else None)
     except NotPrepared as error:
         print(f"stack: {error}", file=sys.stderr)
@@ -125,22 +125,25 @@ class NotPrepared(Exception):
     """The database could not be brought up to date; the log says why."""
 
 
-def _prepare(boss: Supervisor) -> None:
+def _prepare(boss: Supervisor, where: Places) -> None:
     """Bring the database up to date, in a fork: no connection may be open here when others are made."""
-    boss.start(Spec("prepare", run=prepare, once=True))
+    boss.start(Spec("prepare", run=prepare, once=True, env=parts.agrees_terms(where)))
     code = boss.wait_for("prepare", limit=PREPARE_LIMIT_S)
     if code and not boss.stopping:
         raise NotPrepared(f"the set-up ended with {code}; see var/log/prepare.log")
 
 
 def prepare() -> int:
-    """What has to be true before any process starts: schemas, and a clean list of who is alive."""
+    """What has to be true before any process starts: schemas, sealed terms, and a clean list of who is alive."""
     from obscura.core import alive, log, redis_clients
-    from tenants import onboarding
+    from pools import services as pools
+    from tenants import onboarding, scope
 
     log.configure("prepare")
     redis_clients.sync().delete(alive.KEY)
     onboarding.setup_platform()
+    for _ in scope.each(reason="terms without a mandate"):
+        pools.seal_missing()
     return 0
 
 

@@ -52,6 +52,8 @@ class Subscription(models.Model):
         max_length=24, blank=True, default="", db_default="", help_text="Which limit or switch paused it, if one did."
     )
     stopped_at = models.DateTimeField(null=True, blank=True, help_text="When it did.")
+    mandate = models.BinaryField(null=True, help_text="What the vault may sign for it, sealed when terms were agreed.")
+    mandate_number = models.PositiveBigIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 

@@ -11,6 +11,7 @@ from pools.services.curated import (
     unpublished,
     withdraw_curated,
 )
+from pools.services.mandates import mandates_of, seal_missing, sealed_in_bulk, tell_mandate
 from pools.services.money import MoneyInUse, add_money, withdraw_money
 from pools.services.own import (
     LeadUnfit,
@@ -151,12 +152,16 @@ __all__ = [
     "lead_choices",
     "leads_of",
     "leave_subscription",
+    "mandates_of",
     "open_own_pool",
     "pause_account",
     "pause_all_unfit",
     "pause_pool",
     "pause_subscription",
     "place_curated",
+    "seal_missing",
+    "sealed_in_bulk",
+    "tell_mandate",
     "pool_of",
     "pool_terms",
     "pools_of",

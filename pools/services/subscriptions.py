@@ -22,7 +22,7 @@ from pools.domain.terms import FixedAmount, Summary, TermsFault
 from pools.events import SubscriptionStarted, SubscriptionStopping
 from pools.locks import hold
 from pools.models import Pool, Subscription
-from pools.services import curated, profit, records, traders
+from pools.services import curated, mandates, profit, records, traders
 from pools.services.pools import PoolUnknown, pool_of
 from pools.types import PoolRef, SubscriptionRef
 from tenants import services as tenants
@@ -229,6 +229,7 @@ def leave_subscription(*, subscription_id: int, user_id: UUID, actor: str) -> Su
             row.status, row.reason, row.stopped_by = Status.ENDED, "What it held was left in the account.", ""
             row.ended_at, row.exposure = clock.now(), Decimal(0)
             row.save(update_fields=["status", "reason", "stopped_by", "ended_at", "exposure"])
+            mandates.seal_closed(row)
             profit.settle(row, cause="end")
             if row.pool.kind == Pool.Kind.CURATED:
                 curated.count_here(row.pool_id)
@@ -370,13 +371,14 @@ def changeable(subscription_id: int, user_id: UUID) -> Subscription:
 
 
 def write_terms(row: Subscription, terms: FixedAmount, style: Advanced) -> None:
-    """Give a locked row these terms. The share of profit is settled before money goes."""
+    """Give a locked row these terms, sealed for the vault. The share of profit is settled before money goes."""
     if terms.total_investment < row.total_investment:
         profit.settle(row, cause="withdrawal")
     row.total_investment, row.max_loss = terms.total_investment, terms.max_loss
     row.profit_target, row.daily_loss_limit = terms.profit_target, terms.daily_loss_limit
     row.mode, row.settings = _mode_of(style), styles.dump(style)
     row.save(update_fields=["total_investment", "max_loss", "profit_target", "daily_loss_limit", "mode", "settings"])
+    mandates.seal_terms(row)
 
 
 def _pool_is_open(pool: PoolRef) -> None:
@@ -423,7 +425,7 @@ def _plan_allows() -> None:
 def _insert(user_id: UUID, pool_id: UUID, account_id: UUID, terms: FixedAmount, style: Advanced) -> Subscription:
     try:
         with transaction.atomic():
-            return Subscription.objects.create(
+            row = Subscription.objects.create(
                 pool_id=pool_id,
                 user_id=user_id,
                 account_id=account_id,
@@ -435,6 +437,8 @@ def _insert(user_id: UUID, pool_id: UUID, account_id: UUID, terms: FixedAmount, 
                 settings=styles.dump(style),
                 created_at=clock.now(),
             )
+            mandates.seal_terms(row)
+            return row
     except IntegrityError as error:
         if "one_subscription" in str(error):
             raise AlreadyFollowing from None
@@ -453,6 +457,7 @@ def _move(subscription_id: int, user_id: UUID, to: str, allowed: set[str], actor
             row.save(update_fields=["status", "reason", "stopped_by", "stopped_at", "peak"])
             audit.record(f"pools.subscription.{to}", actor=actor, subject=f"subscription:{row.pk}")
             if to == Status.CLOSING:
+                mandates.seal_closed(row)
                 announce(SubscriptionStopping(subscription_id=row.pk, pool_id=row.pool_id, user_id=user_id))
     return subscription(subscription_id=subscription_id, user_id=user_id)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
+import json
 import os
 import signal
 import subprocess
@@ -14,18 +15,24 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import uvloop
 
 from citadel import sealing
 from citadel.client import Chunk, ChunkSender, Row, SignerClient
+from citadel.domain.mandate import Caps, Mandate
+from citadel.domain.mandate import seal as seal_mandate
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOT_KEY = "11" * 32
+ROOT_KEY, MANDATE_KEY = "11" * 32, "22" * 32
 TENANT = 7
+PRICES_FROM = "127.0.0.9"
+"""Where the egress asks for prices from, so that a test's own requests can be told from them."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +42,38 @@ class Person:
     account: bytes
     api_key: str
     secret: str
+    subscription: int = 1
 
 
 def person(number: int) -> Person:
     return Person(
-        UUID(int=number + 1).bytes, f"key{number:061d}", hashlib.sha256(b"%d" % number).hexdigest()
+        UUID(int=number + 1).bytes, f"key{number:061d}", hashlib.sha256(b"%d" % number).hexdigest(), number + 1
     )  # fmt: skip
+
+
+WIDE = Caps(Decimal(1000), Decimal(1_000_000), Decimal(10_000_000), 20)
+
+
+def mandate(one: Person, **changed: Any) -> Mandate:
+    """What a person has agreed, wide enough for whatever a test does not look at."""
+    plain = Mandate(
+        tenant=TENANT,
+        subscription=one.subscription,
+        account=one.account,
+        number=1,
+        exchange="binance",
+        environment="paper",
+        opens=True,
+        caps=WIDE,
+        band_bps=500,
+        max_loss_usd=Decimal(1000),
+    )
+    return replace(plain, **changed)
+
+
+def sealed_mandate(one: Person, **changed: Any) -> bytes:
+    """As the web seals it."""
+    return seal_mandate(mandate(one, **changed), key=bytes.fromhex(MANDATE_KEY))
 
 
 BEN, CLEO = person(1), person(2)
@@ -60,6 +93,8 @@ class Exchange:
         self.refused = 0
         self.hold = threading.Event()
         self.answer_headers = ""
+        self.answer = (200, b'{"symbol":"BTCUSDT","status":"FILLED"}')
+        self.prices = {"BTCUSDT": "60000", "ETHUSDT": "3000"}
         self.port = 0
         self._loop = uvloop.new_event_loop()
         self._ready = threading.Event()
@@ -94,6 +129,9 @@ class Exchange:
         self._loop.run_until_complete(asyncio.sleep(0.01))
 
     def take(self, method: str, path: str, headers: dict[str, str], query: str) -> bytes | None:
+        if path.endswith("/ticker/price"):
+            rows = [{"symbol": symbol, "price": price} for symbol, price in self.prices.items()]
+            return _answer(200, json.dumps(rows).encode())
         self.requests.append((method, headers["host"], path))
         payload, _, signature = query.rpartition("&signature=")
         secret = self.secrets.get(headers.get("x-mbx-apikey", ""), b"")
@@ -104,7 +142,7 @@ class Exchange:
         self.executed[fields.get("newClientOrderId", "?")] += 1
         if self.hold.is_set():
             return None
-        return _answer(200, b'{"symbol":"BTCUSDT","status":"FILLED"}', self.answer_headers)
+        return _answer(*self.answer, self.answer_headers)
 
 
 class _Seat(asyncio.Protocol):
@@ -130,7 +168,8 @@ class _Seat(asyncio.Protocol):
             body, self.rest = rest[:length].decode(), rest[length:]
             method, target, _ = first.split(" ")
             path, _, query = target.partition("?")
-            self.exchange.peers.append(self.transport.get_extra_info("peername")[0])
+            if not path.endswith("/ticker/price"):
+                self.exchange.peers.append(self.transport.get_extra_info("peername")[0])
             answer = self.exchange.take(method, path, headers, body or query)
             if answer is not None:
                 self.transport.write(answer)
@@ -156,6 +195,8 @@ class Vault:
             "PYTHONPATH": str(ROOT),
             "OBSCURA_RUN": str(self.directory),
             "OBSCURA_ROOT_KEY": ROOT_KEY,
+            "OBSCURA_MANDATE_KEY": MANDATE_KEY,
+            "OBSCURA_EGRESS_PRICES_FROM": PRICES_FROM,
             "OBSCURA_PAPER": f"127.0.0.1:{self.paper_port}",
             "PYTHONWARNINGS": "error",
         }
@@ -212,9 +253,20 @@ class Vault:
             one.account: client.enrol(tenant=TENANT, account=one.account, sealed=seal(key, one))[0] for one in people
         }
         if open_them:
-            assert client.open([(TENANT, account, envelopes) for account, envelopes in sealed.items()])[1] == []
+            entries = [(TENANT, one.account, sealed[one.account], [sealed_mandate(one)]) for one in people]
+            assert client.open(entries)[1] == []
+            self.wait_for_prices()
         client.close()
         return sealed
+
+    def wait_for_prices(self) -> None:
+        """Until the signer has heard of the exchange's prices, where there is an egress to tell them."""
+        client = self.client()
+        for _ in range(500 if self.egress is not None and self.egress.poll() is None else 0):
+            if client.stats()["marks"]:
+                break
+            time.sleep(0.01)
+        client.close()
 
 
 def seal(key: bytes, one: Person, *, tenant: int = TENANT) -> bytes:
@@ -243,7 +295,7 @@ def order_chunk(people: list[Person], *, first: int = 0, life_ms: int = 3_000, t
         path="/api/v3/order",
         head=b"symbol=BTCUSDT&side=BUY&type=MARKET&newOrderRespType=FULL&recvWindow=5000&timestamp=%d" % now_ms(),
         rows=[
-            Row(first + n, one.account, b"&newClientOrderId=o%d&quantity=0.00123" % (first + n))
+            Row(first + n, one.account, b"&newClientOrderId=o%d&quantity=0.00123" % (first + n), one.subscription)
             for n, one in enumerate(people)
         ],
         not_after_ms=now_ms() + life_ms,

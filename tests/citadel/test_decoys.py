@@ -15,7 +15,7 @@ from ccxt.base.exchange import BaseExchange
 from citadel import decoys
 from citadel.client import SignerRefused
 from citadel.decoys import Decoys
-from tests.citadel.support import BEN, CLEO, ROOT, Vault
+from tests.citadel.support import BEN, CLEO, ROOT, Vault, now_ms
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def installed(quiet_vault: Vault) -> Iterator[Decoys]:
     client.close()
 
 
-def test_a_read_is_signed_as_stock_ccxt_signs_it(installed: Decoys) -> None:
+def test_a_request_bears_a_promise_in_place_of_its_signature(installed: Decoys) -> None:
     given = installed.credentials(BEN.account)
     vaulted = ccxt.binance(given)
     stock = ccxt.binance({"apiKey": BEN.api_key, "secret": BEN.secret})
@@ -35,19 +35,22 @@ def test_a_read_is_signed_as_stock_ccxt_signs_it(installed: Decoys) -> None:
 
     for api, path in (("private", "account"), ("private", "myTrades"), ("fapiPrivateV3", "balance")):
         params = {"symbol": "BTCUSDT"} if path == "myTrades" else {}
-        assert vaulted.sign(path, [api], "GET", params) == stock.sign(path, [api], "GET", params)
+        ours, theirs = vaulted.sign(path, [api], "GET", params), stock.sign(path, [api], "GET", params)
+        url, _, mark = ours["url"].rpartition("&signature=")
+        expected, _, signature = theirs["url"].rpartition("&signature=")
+
+        assert url == expected and mark != signature and len(mark) == 64
+        assert ours | {"url": ""} == theirs | {"url": ""}
+        assert installed.promise(mark) == (BEN.account, url.partition("?")[2].encode())
+        assert installed.promise(mark) is None
     assert given["apiKey"] == BEN.api_key and given["secret"] != BEN.secret and len(given["secret"]) == 64
 
 
-def test_an_order_is_not_signed_this_way(installed: Decoys) -> None:
-    exchange = ccxt.binance(installed.credentials(BEN.account))
+def test_the_subscription_to_the_own_stream_is_signed_as_stock_ccxt_signs_it(installed: Decoys) -> None:
+    decoy = installed.of(BEN.account).encode()
+    payload = f"apiKey={BEN.api_key}&recvWindow=5000&timestamp={now_ms()}".encode()
 
-    with pytest.raises(SignerRefused) as refusal:
-        exchange.sign(
-            "order", ["private"], "POST", {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "1"}
-        )
-
-    assert refusal.value.code == "payload_not_allowed"
+    assert BaseExchange.hmac(payload, decoy) == hmac.new(BEN.secret.encode(), payload, hashlib.sha256).hexdigest()
 
 
 def test_what_is_no_decoy_is_signed_by_ccxt_itself(installed: Decoys) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from citadel.client import SILENCE, UNSENT, Chunk, ChunkSender, Result
 from tests.citadel.conftest import CROWD
-from tests.citadel.support import BEN, CLEO, Exchange, Vault, order_chunk, until
+from tests.citadel.support import BEN, CLEO, Exchange, Vault, order_chunk, sealed_mandate, until
 
 
 def check(exchange: Exchange, chunk: Chunk, results: list[Result]) -> None:
@@ -85,7 +85,8 @@ def test_without_a_signer_rows_are_certainly_unsent_and_a_restart_is_the_whole_r
         none = await sender.send(order_chunk([BEN]))
         vault.start_signer()
         closed = await sender.send(order_chunk([BEN]))
-        await sender.open([(7, BEN.account, envelopes[BEN.account])])
+        await sender.open([(7, BEN.account, envelopes[BEN.account], [sealed_mandate(BEN)])])
+        vault.wait_for_prices()
         done = await sender.send(order_chunk([BEN]))
         await sender.close()
         return none, closed, done

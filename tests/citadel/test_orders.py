@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from citadel.client import SILENCE, UNSENT, Chunk, ChunkSender, Result
+from citadel.client import SILENCE, UNSENT, Chunk, ChunkSender, Result, Row
 from tests.citadel.conftest import CROWD
-from tests.citadel.support import BEN, CLEO, Exchange, Vault, now_ms, order_chunk, until
+from tests.citadel.support import BEN, CLEO, PRICES_FROM, Exchange, Vault, now_ms, order_chunk, sealed_mandate, until
 
 
 def send(vault: Vault, *chunks: Chunk) -> list[list[Result]]:
@@ -37,7 +37,13 @@ def test_every_row_of_a_chunk_is_signed_with_its_own_key_and_executed_once(vault
 
 def test_a_read_carries_its_query_in_the_target(vault: Vault, exchange: Exchange) -> None:
     vault.enrol([BEN])
-    read = order_chunk([BEN])._replace(method="GET", market="usdm", path="/fapi/v1/order")
+    read = order_chunk([BEN])._replace(
+        method="GET",
+        market="usdm",
+        path="/fapi/v1/order",
+        head=b"symbol=BTCUSDT&timestamp=%d" % now_ms(),
+        rows=[Row(0, BEN.account, b"&origClientOrderId=o0")],
+    )
 
     [results] = send(vault, read)
 
@@ -54,7 +60,7 @@ def test_rows_of_accounts_that_are_not_open_are_not_sent_and_may_be_sent_again(
     async def run() -> tuple[list[Result], list[Result]]:
         sender = vault.sender()
         first = await sender.send(order_chunk([BEN, CLEO]))
-        assert await sender.open([(7, CLEO.account, envelopes[CLEO.account])]) == []
+        assert await sender.open([(7, CLEO.account, envelopes[CLEO.account], [sealed_mandate(CLEO)])]) == []
         again = await sender.send(order_chunk([CLEO], first=1))
         await sender.close()
         return first, again
@@ -143,8 +149,8 @@ def test_a_chunk_that_is_too_late_leaves_nothing_behind(vault: Vault, exchange: 
         ({"method": "PUT"}, b"request_not_allowed"),
         ({"market": "margin"}, b"venue_unknown"),
         ({"env": "test"}, b"environment_unknown"),
-        ({"head": b"symbol=BTCUSDT HTTP/1.1\r\nX: y"}, b"query_bytes"),
-        ({"head": b"a=1&signature=00"}, b"query_signature"),
+        ({"head": b"symbol=BTCUSDT HTTP/1.1\r\nX: y"}, b"query_not_canonical"),
+        ({"head": b"symbol=BTCUSDT&signature=00"}, b"field_not_allowed"),
         ({"timeout_ms": 0}, b"bad_fields"),
     ],
 )
@@ -270,4 +276,7 @@ def test_pools_are_counted_by_address(vault: Vault) -> None:
         await sender.close()
         return sorted(pools)
 
-    assert asyncio.run(run()) == ["binance:spot:paper", "binance:spot:paper:127.0.0.2"]
+    assert [pool for pool in asyncio.run(run()) if PRICES_FROM not in pool] == [
+        "binance:spot:paper",
+        "binance:spot:paper:127.0.0.2",
+    ]

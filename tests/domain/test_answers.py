@@ -143,10 +143,15 @@ def test_silence_means_ask():
 def test_what_has_not_left_is_asked_after_but_what_the_vault_refused_never_leaves():
     assert read_order(status=-1, body=b"egress_away").status is Status.UNSURE
     assert read_order(status=-1, body=b"unknown_account").status is Status.MISSED
-    assert read_order(status=-1, body=b"query_too_long")[5:7] == (
-        "query_too_long",
+    assert read_order(status=-1, body=b"query_not_canonical")[5:7] == (
+        "query_not_canonical",
         "The vault did not sign for this account",
     )
+    assert read_order(status=-1, body=b"mandate_day_cap")[5:7] == (
+        "mandate_day_cap",
+        "More than the vault signs on a day under the agreed terms",
+    )
+    assert read_order(status=-1, body=b"signed_already").status is Status.UNSURE
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ class House:
         self.venue.price("SOLUSDT", "100")
         self.vault = Vault(folder / "run", self.venue.ports["http"])
         self.vault.start_signer()
+        self.vault.start_egress()
         self.sentinel: warm.Process | None = None
         self.key = self.venue.account("ada", spot={"USDT": "10000000"}, usdm={"USDT": "10000000"})
         self.pool, self.trader = lead(ada)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -17,7 +18,8 @@ import uvloop
 from django.db import connection
 
 import citadel.services
-from citadel.client import Chunk, ChunkSender, Result, SignerRefused, SignerUnavailable
+import pools.services
+from citadel.client import UNSENT, Chunk, ChunkSender, Result, SignerRefused, SignerUnavailable
 from obscura.core import log
 from tenants import scope
 
@@ -26,6 +28,13 @@ _lock = threading.Lock()
 _lanes: dict[int, Lane] = {}
 
 OPEN_AT_ONCE = 250
+WAIT_FOR_MARK_S = 0.2
+
+_TO_BE_GIVEN = (b"unknown_account", b"mandate_")
+"""Codes of rows that may be signed once the signer has the account and its mandates as they are now."""
+
+_TO_BE_HEARD = b"mark_unknown"
+"""The code of an open whose symbol the egress has told no price of, as right after it has started."""
 
 
 class Lane:
@@ -54,34 +63,38 @@ class Lane:
         await asyncio.gather(*(self._send(schema, chunk, on_results) for chunk in chunks))
 
     async def _send(self, schema: str, chunk: Chunk, on_results: Callable[[list[Result]], None]) -> None:
-        again: list[int] = []
+        """Send a chunk. What the signer did not know, it is given; such rows never left and go again, in this attempt.
 
-        def heard(results: list[Result]) -> None:
-            unknown = [result.row for result in results if result.status == -1 and result.body == b"unknown_account"]
-            if unknown:
-                again.extend(unknown)
-                results = [result for result in results if result.row not in set(unknown)]
-            if results:
-                on_results(results)
+        An account and its mandates are given to it once. A price that its egress has not heard yet is waited for, for
+        as long as the chunk may be sent.
+        """
+        opened: bool | None = None
+        while True:
+            again: dict[int, bytes] = {}
+            may_open, may_wait = opened is None, time.time() * 1000 + WAIT_FOR_MARK_S * 1000 < chunk.not_after_ms
 
-        await self._sender.send(chunk, on_results=heard)
-        if not again:
-            return
-        # Those rows never left the signer: opening their accounts and sending them is the same attempt.
-        wanted = set(again)
-        rows = [row for row in chunk.rows if row[0] in wanted]
-        opened = await self._open(schema, [row[1] for row in rows])
+            def heard(results: list[Result], may_open: bool = may_open, may_wait: bool = may_wait) -> None:
+                kept = []
+                for result in results:
+                    code = result.body if result.status == UNSENT else b""
+                    if (may_open and code.startswith(_TO_BE_GIVEN)) or (may_wait and code == _TO_BE_HEARD):
+                        again[result.row] = code  # noqa: B023 - called before the next round begins
+                    else:
+                        kept.append(_away(result) if opened is False else result)  # noqa: B023
+                if kept:
+                    on_results(kept)
 
-        def heard_again(results: list[Result]) -> None:
-            if not opened:
-                # The signer itself was away: that says nothing about the keys, so these may be sent later.
-                results = [_away(result) for result in results]
-            on_results(results)
-
-        await self._sender.send(chunk._replace(rows=rows), on_results=heard_again)
+            await self._sender.send(chunk, on_results=heard)
+            if not again:
+                return
+            chunk = chunk._replace(rows=[row for row in chunk.rows if row[0] in again])
+            if any(code != _TO_BE_HEARD for code in again.values()):
+                opened = await self._open(schema, [row[1] for row in chunk.rows])
+            else:
+                await asyncio.sleep(WAIT_FOR_MARK_S)
 
     async def _open(self, schema: str, accounts: Sequence[bytes]) -> bool:
-        """Open accounts in the signer. False when it could not be asked about all of them."""
+        """Open accounts in the signer, with their mandates. False when it could not be asked about all of them."""
         entries = await asyncio.to_thread(_envelopes, schema, [UUID(bytes=account) for account in accounts])
         for start in range(0, len(entries), OPEN_AT_ONCE):
             try:
@@ -109,16 +122,18 @@ def _said(sent: Future[None]) -> None:
 
 
 def _away(result: Result) -> Result:
-    if result.status == -1 and result.body == b"unknown_account":
+    if result.status == UNSENT and result.body.startswith(_TO_BE_GIVEN):
+        # The signer itself was away: that says nothing about the keys, so these may be sent later.
         return result._replace(body=b"signer_unavailable")
     return result
 
 
-def _envelopes(schema: str, accounts: list[UUID]) -> list[tuple[int, bytes, dict[str, str]]]:
+def _envelopes(schema: str, accounts: list[UUID]) -> list[tuple[int, bytes, dict[str, str], list[bytes]]]:
     with scope.entered(schema):
         try:
+            mandates = pools.services.mandates_of(accounts)
             return [
-                (tenant, account.bytes, dict(envelopes))
+                (tenant, account.bytes, dict(envelopes), mandates.get(account, []))
                 for tenant, account, envelopes in citadel.services.envelopes_of(account_ids=accounts)
             ]
         finally:

@@ -260,7 +260,7 @@ def order_chunks(signal: SignalRow, places: Mapping[Place, Sequence[Claimed]], s
                 method="POST",
                 path=binance.ORDER_PATH[signal.market],
                 head=head,
-                rows=[(row.id, UUID(row.account).bytes, _tail(row)) for row in members],
+                rows=[(row.id, UUID(row.account).bytes, _tail(row), row.subscription) for row in members],
                 not_after_ms=min(row.sent_ms for row in members) + int(window * FENCE),
                 timeout_ms=settings.COPY_HTTP_TIMEOUT_MS,
                 urgent=signal.effect == "close",

@@ -11,20 +11,18 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
-from citadel.client import SignerClient
+from citadel.client import ChunkSender, SignerClient
 from obscura.core import alive, log
 from pools import services as pools
 from pools.types import WatchedLead
 from tenants.models import Tenant
 from tenants.scope import each
-from trading.execution.reads import Reads
 from trading.sentinel import state
 from trading.sentinel.options import Options
 from trading.sentinel.stream import ended
 from trading.sentinel.watcher import Desk, Watcher
 from trading.sentinel.writer import Writer
 from trading.venues.quirks import VENUES
-from trading.venues.session import Sessions
 
 SIGNER_PATIENCE_S = 0.5
 """The loop stands still that long when the signer does; what waits is asked for again afterwards."""
@@ -60,11 +58,9 @@ class Supervisor:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until `stop` is set, then write what is in hand and end."""
-        self.desk = Desk(
-            signer=SignerClient(run_dir=settings.RUN_DIR, timeout=SIGNER_PATIENCE_S),
-            sessions=Sessions(gate=Reads()),
-            options=self.options,
-        )
+        signer = SignerClient(run_dir=settings.RUN_DIR, timeout=SIGNER_PATIENCE_S)
+        sender = ChunkSender(run_dir=settings.RUN_DIR)
+        self.desk = Desk(signer=signer, sender=sender, options=self.options)
         telling = asyncio.create_task(self._tell())
         while not stop.is_set():
             try:
@@ -120,6 +116,7 @@ class Supervisor:
         await self.desk.sessions.close()
         for writer in (self.desk.writer, self.desk.relayer, self._looker):
             await writer.close()
+        await self.desk.sender.close()
         self.desk.signer.close()
 
 

@@ -17,12 +17,14 @@ from django.db import DatabaseError, InterfaceError
 
 from citadel import decoys
 from citadel import services as citadel
-from citadel.client import SignerClient, SignerRefused
+from citadel.carry import Carrier
+from citadel.client import ChunkSender, SignerClient, SignerRefused
 from obscura.core import clock, log
 from obscura.core.errors import Problem
 from pools.types import WatchedLead
 from tenants.models import Tenant
 from trading.domain.intents import USDM
+from trading.execution.reads import Reads
 from trading.sentinel import book, ingest, marks, poller, stream, suspects, worth
 from trading.sentinel.options import Options
 from trading.sentinel.seen import SeenFill
@@ -41,9 +43,10 @@ LOST = (ccxt.BaseError, Problem, OSError, TimeoutError)
 class Desk:
     """What all watchers of a process share."""
 
-    def __init__(self, *, signer: SignerClient, sessions: Sessions, options: Options) -> None:
-        self.signer, self.sessions, self.options = signer, sessions, options
+    def __init__(self, *, signer: SignerClient, sender: ChunkSender, options: Options) -> None:
+        self.signer, self.sender, self.options = signer, sender, options
         self.decoys = decoys.install(signer)
+        self.sessions = Sessions(gate=Reads(), carrier=Carrier(decoys=self.decoys, sender=sender))
         self.writer, self.relayer = Writer("writer"), Writer("relayer")
         self.prices = worth.Prices()
 

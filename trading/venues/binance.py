@@ -42,7 +42,29 @@ WRONG_MODE = "-4061"
 
 # The vault's own refusals: such a request never left and never will. Any other reason for an order that did not leave
 # (a process that is away, a time that has passed) lets it be asked after and sent again while it is fresh.
-_VAULT_REFUSED = ("unknown_account", "request_not_allowed", "malformed_query", "query_", "field_", "market_not_allowed")
+_VAULT_REFUSED = (
+    "unknown_account", "request_not_allowed", "query_not_canonical", "field_", "stop_must_reduce", "mandate_",
+    "account_", "mark_unknown",
+)  # fmt: skip
+
+VAULT_WORDS = {
+    "mandate_unknown": "The vault has no terms of this subscription to sign under: save them again",
+    "mandate_closed": "The vault opens nothing more for this subscription: it was stopped",
+    "mandate_of_another": "The vault's terms of this subscription are of another account: save them again",
+    "mandate_symbol": "The terms agreed with the vault leave this symbol out",
+    "mandate_price_band": "The price lies further from the market than the vault accepts",
+    "mandate_loss": "The vault has reckoned the agreed loss as reached and opens nothing more",
+    "mandate_order_cap": "More than the vault signs in one order under the agreed terms",
+    "mandate_minute_cap": "More than the vault signs in a minute under the agreed terms",
+    "mandate_day_cap": "More than the vault signs on a day under the agreed terms",
+    "mandate_leverage": "A higher leverage than was agreed with the vault: save the terms again to accept it",
+    "account_order_cap": "More than the vault signs in one order on this account",
+    "account_minute_cap": "More than the vault signs in a minute on this account",
+    "account_day_cap": "More than the vault signs on a day on this account",
+    "account_leverage": "A higher leverage than the vault sets on this account",
+    "mark_unknown": "The vault has no fresh price to check this order against",
+}
+"""What a refusal of the vault means, for whoever's order was not sent."""
 
 _WORDS = {
     -2010: "The exchange refused the order",
@@ -376,7 +398,8 @@ def _refused(status: int, answer: dict[str, Any]) -> Report:
 
 def _unsent(code: str) -> Report:
     if code.startswith(_VAULT_REFUSED):
-        return Report(Status.MISSED, "", ZERO, None, ZERO, code, "The vault did not sign for this account", None, ())
+        words = VAULT_WORDS.get(code, "The vault did not sign for this account")
+        return Report(Status.MISSED, "", ZERO, None, ZERO, code, words, None, ())
     return _ask(code, "The order has not left us yet")
 
 

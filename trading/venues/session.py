@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from citadel.carry import CarriedSession, Carrier
 from obscura.core.errors import Problem
 
 from .paper.certificates import Certificates, ensure
@@ -128,10 +129,18 @@ class Sessions:
 
     :param paper: the paper venue's TLS address, and `authority` its ca.pem; by default they come from the environment
     :param gate: books the weight of each request before it is sent; without one they are sent as they come
+    :param carrier: has what accounts ask signed and sent by the vault; without one they hold keys of their own
     """
 
-    def __init__(self, *, paper: str | None = None, authority: Path | None = None, gate: Gate | None = None) -> None:
-        self._paper, self._authority, self._gate = paper, authority, gate
+    def __init__(
+        self,
+        *,
+        paper: str | None = None,
+        authority: Path | None = None,
+        gate: Gate | None = None,
+        carrier: Carrier | None = None,
+    ) -> None:
+        self._paper, self._authority, self._gate, self._carrier = paper, authority, gate, carrier
         self._http: dict[str, aiohttp.ClientSession] = {}
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._templates: dict[tuple[str, str], asyncio.Future[Any]] = {}
@@ -183,6 +192,8 @@ class Sessions:
         """A ccxt.pro exchange of one account: 0.02 ms and 8 KB instead of a load of markets. `release` it."""
         made = clone(await self.template(ccxt_id, environment), api_key=api_key, secret=secret, password=password)
         made.options.update(options or {})
+        if self._carrier is not None:
+            made.session = CarriedSession(http=made.session, carrier=self._carrier, environment=environment)
         self._made.append(made)
         return made
 

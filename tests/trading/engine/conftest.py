@@ -21,7 +21,7 @@ def engine_parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ven
     with tempfile.TemporaryDirectory(prefix="obscura-") as directory:
         vault = Vault(Path(directory), venue.ports["http"])
         try:
-            vault.start_signer()
+            vault.start_signer(OBSCURA_ACCOUNT_CAPS="1000000,10000000,100000000,125")
             vault.start_egress()
             os.environ["OBSCURA_RUN"] = directory
             yield venue, vault

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import UUID, uuid4
 import orjson
 from django.db import connection
 
+from citadel import services as citadel
 from citadel.models import Credential, ExchangeAccount
 from citadel.sealing import seal
 from obscura.core import clock, redis_clients
@@ -85,7 +87,23 @@ class Stand:
             created_at=now, **terms,
         )  # fmt: skip
         self.keys[subscription.pk] = key
+        self.agree(subscription)
         return subscription
+
+    def agree(self, subscription: Subscription, **narrower: Any) -> None:
+        """Seal terms with the vault: far wider than the planner's, so that its own rules are what a test sees."""
+        # The vault outlives a test, and remembers the numbers of subscriptions whose ids come again.
+        subscription.mandate_number = time.time_ns() // 1_000_000
+        wide = {
+            "opens": True, "order_usd": Decimal(10**6), "minute_usd": Decimal(10**7), "day_usd": Decimal(10**8),
+            "leverage": 125, "band_bps": 10_000, "max_loss_usd": Decimal(10**6), "allow": frozenset(),
+            "deny": frozenset(),
+        }  # fmt: skip
+        subscription.mandate = citadel.seal_mandate(
+            subscription=subscription.pk, number=subscription.mandate_number, account_id=subscription.account_id,
+            exchange="binance", environment="paper", **wide | narrower,
+        )  # fmt: skip
+        subscription.save(update_fields=["mandate", "mandate_number"])
 
     def set_up(self, subscription: Subscription, *, symbol: str = "BTCUSDT", leverage: int = 1) -> None:
         """The account is set up on futures, at the venue and in what is known of it, as after an earlier copy."""

@@ -238,6 +238,7 @@ def second_pool(stand, subscription: Subscription, *, leverage: int) -> tuple[Po
         pool=pool, user=subscription.user, account=subscription.account, total_investment=D(10_000), max_loss=D(5_000),
         created_at=clock.now(),
     )  # fmt: skip
+    stand.agree(other)
     return pool, other
 
 

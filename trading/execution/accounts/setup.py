@@ -189,7 +189,9 @@ class _Round:
                 method="POST",
                 path=path,
                 head=f"{head}&recvWindow={window}".encode(),
-                rows=[(row.id, UUID(row.account).bytes, f"&timestamp={now}".encode()) for row in members],
+                rows=[
+                    (row.id, UUID(row.account).bytes, f"&timestamp={now}".encode(), row.subscription) for row in members
+                ],
                 not_after_ms=min(row.sent_ms for row in members) + self.fence_ms,
                 timeout_ms=settings.COPY_HTTP_TIMEOUT_MS,
                 address=where.address,
