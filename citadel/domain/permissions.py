@@ -26,6 +26,7 @@ KEY_UNKNOWN = (
 SECRET_WRONG = "The secret does not belong to this key. Enter both again; if the secret is lost, make a new key."
 NOT_TOLD = "The exchange does not tell what else this key may do. See to it that it cannot withdraw."
 NOT_ASKED = "This exchange is not asked yet what a key may do. See to it that it cannot withdraw."
+ANYWHERE = "The key works from any address. Limit it to ours at the exchange."
 AWAY = "The exchange does not answer. It is asked again by itself."
 
 _BAD_KEY = {-2008, -2014, -2015}
@@ -33,10 +34,15 @@ _BAD_SIGNATURE = -1022
 
 
 class Finding(Enum):
-    """GOOD: may trade. BAD: refuse, `reason` says why. AWAY: the venue could not be asked; nothing is known."""
+    """What is to be done with a key.
+
+    GOOD: may trade. BAD: refuse, `reason` says why. AMBER: cannot be known, the user must confirm what `reason` asks.
+    AWAY: the venue could not be asked; nothing is known.
+    """
 
     GOOD = "good"
     BAD = "bad"
+    AMBER = "amber"
     AWAY = "away"
 
 
@@ -101,7 +107,7 @@ def _of_restrictions(told: dict[str, Any] | None) -> Verdict:
         "withdraw": withdraw,
         "transfer": transfer,
         "ip_restricted": limited,
-        "note": "" if limited else "The key works from any address. Limit it to ours at the exchange.",
+        "note": "" if limited else ANYWHERE,
     }
     if withdraw:
         return Verdict(Finding.BAD, WITHDRAWALS_ON, permissions)
