@@ -20,8 +20,8 @@ def _read(told: Sequence[Json], about: About) -> Rights | None:
 
 
 def _numbers(answer: dict[str, Any]) -> Rights | None:
-    codes = answer["permissions"]
-    if not isinstance(codes, list) or not codes:
+    codes, addresses = answer["permissions"], limited(answer.get("ipAddresses"))
+    if not isinstance(codes, list) or not codes or addresses is None:
         return None
     found = named(
         (str(code) for code in codes),
@@ -36,7 +36,7 @@ def _numbers(answer: dict[str, Any]) -> Rights | None:
         futures=found.futures,
         withdraw=found.withdraw,
         transfer=found.transfer,
-        limited=limited(answer.get("ipAddresses")),
+        limited=addresses,
         unknown=found.unknown,
     )
 
