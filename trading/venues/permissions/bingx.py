@@ -7,7 +7,8 @@ from typing import Any
 
 from trading.venues.permissions.base import About, Checker, Json, Means, Question, Rights
 from trading.venues.permissions.binance import flags
-from trading.venues.permissions.reading import fields, limited, named, words
+from trading.venues.permissions.reading import fields, limited, named
+from trading.venues.permissions.wording import words
 
 _SPOT, _READ, _FUTURES, _UNIVERSAL, _WITHDRAW, _WITHIN = "1", "2", "3", "4", "5", "7"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trading.venues.permissions.base import About, Checker, Json, Means, Question, Rights
-from trading.venues.permissions.reading import named, no, words, yes
+from trading.venues.permissions.reading import named, no, yes
+from trading.venues.permissions.wording import words
 
 _HARMLESS = ("account", "history", "orders", "positions", "funding", "settings")
 
@@ -43,8 +44,8 @@ CHECKER = Checker(
         "Bitfinex",
         "API Keys",
         withdraw="Withdrawals",
-        transfer="Wallets, transfer between your wallets",
-        trade="Orders, create and cancel orders",
+        transfer="the right to transfer between wallets",
+        trade="the right to create and cancel orders",
         remade=True,
     ),
     read=_read,

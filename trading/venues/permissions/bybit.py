@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trading.venues.permissions.base import About, Checker, Json, Means, Question, Rights
-from trading.venues.permissions.reading import fields, limited, moment, named, names, no, words, yes
+from trading.venues.permissions.reading import fields, limited, moment, named, names, no, yes
+from trading.venues.permissions.wording import words
 
 _TRADES = ("Spot", "ContractTrade", "Derivatives", "Options")
 _HARMLESS = ("Exchange", "Earn", "NFT", "CopyTrading", "BlockTrade", "Affiliate")

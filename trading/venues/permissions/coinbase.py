@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trading.venues.permissions.base import About, Checker, Json, Means, Question, Rights
-from trading.venues.permissions.reading import fields, no, words, yes
+from trading.venues.permissions.reading import fields, no, yes
+from trading.venues.permissions.wording import words
 
 
 def _read(told: Sequence[Json], about: About) -> Rights | None:
@@ -21,7 +22,7 @@ CHECKER = Checker(
     codes=("coinbase",),
     questions=(Question("v3PrivateGetBrokerageKeyPermissions"),),
     words=words(
-        "Coinbase", "the CDP portal, API keys", withdraw="Transfer", transfer="Transfer", trade="Trade", remade=True
+        "Coinbase", "CDP portal > API keys", withdraw="Transfer", transfer="Transfer", trade="Trade", remade=True
     ),
     read=_read,
     refusals={"PERMISSION_DENIED": Means.UNTOLD, "rate_limit_exceeded": Means.LATER},

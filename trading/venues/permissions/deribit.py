@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trading.venues.permissions.base import About, Checker, Json, Means, Question, Rights
-from trading.venues.permissions.reading import fields, limited, no, own, words
+from trading.venues.permissions.reading import fields, limited, no, own
+from trading.venues.permissions.wording import words
 
 _AREAS = {"account", "trade", "wallet", "block_trade", "block_rfq"}
 _LEVELS = {"none", "read", "read_write"}
@@ -39,9 +40,9 @@ CHECKER = Checker(
     words=words(
         "Deribit",
         "API",
-        withdraw="wallet:read_write, setting it to none",
-        transfer="wallet:read_write, setting it to none",
-        trade="trade:read_write",
+        withdraw="read_write of wallet",
+        transfer="read_write of wallet",
+        trade="read_write of trade",
     ),
     read=_read,
     refusals={

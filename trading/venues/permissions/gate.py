@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from trading.venues.permissions.base import About, Checker, Json, Means, Question, Rights
-from trading.venues.permissions.reading import fields, limited, named, no, own, words, yes
+from trading.venues.permissions.reading import fields, limited, named, no, own, yes
+from trading.venues.permissions.wording import words
 
 _FUTURES = frozenset({"futures", "delivery"})
 _HARMLESS = ("account", "spot", "margin", "options", "earn", "loan", "unified", "copy", "pilot", "alpha", *_FUTURES)
@@ -49,7 +50,7 @@ CHECKER = Checker(
         "Gate",
         "API Management",
         withdraw="Withdraw",
-        transfer="Wallet, or make it Read Only",
+        transfer="Wallet or make it Read Only",
         trade="Read And Write for Spot Trade or Perpetual Futures",
     ),
     read=_read,

@@ -10,11 +10,11 @@ from trading.venues.permissions.base import About, Checker, Json, Means, Questio
 from trading.venues.permissions.reading import fields, moment
 
 MASTER = (
-    "This is the private key of an account itself, which may withdraw. At Hyperliquid open More, API, authorise an API "
-    "wallet, then connect with that wallet's private key."
+    "This is the private key of an account itself, which may withdraw. At Hyperliquid open More > API, authorise an "
+    "API wallet, then connect with that wallet's private key."
 )
 NOT_APPROVED = (
-    "Hyperliquid knows no API wallet of this key: it is not authorised or has expired. At Hyperliquid open More, API, "
+    "Hyperliquid knows no API wallet of this key: it is not authorised or has expired. At Hyperliquid open More > API, "
     "authorise it, then connect again."
 )
 FOREIGN = (
@@ -23,7 +23,7 @@ FOREIGN = (
 )
 ANY_ADDRESS = "Hyperliquid cannot limit an API wallet to addresses."
 _CONFIRM = (
-    "Hyperliquid does not tell for certain whose key this is. Confirm that it is of an API wallet, made under More, "
+    "Hyperliquid does not tell for certain whose key this is. Confirm that it is of an API wallet, made under More > "
     "API, and not of the account."
 )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trading.venues.permissions.base import About, Checker, Json, Means, Question, Rights
-from trading.venues.permissions.reading import fields, limited, moment, named, names, words
+from trading.venues.permissions.reading import fields, limited, moment, named, names
+from trading.venues.permissions.wording import words
 
 # Who may write an address book of withdrawals prepares one.
 _OUT = ("withdraw-funds", "add-withdraw-address", "update-withdraw-address")
@@ -45,9 +46,9 @@ CHECKER = Checker(
     questions=(Question("privatePostGetApiKeyInfo"),),
     words=words(
         "Kraken",
-        "Settings, API",
-        withdraw="Withdraw and the two for withdrawal addresses",
-        transfer="every transfer",
+        "Settings > API",
+        withdraw="Withdraw and both rights on withdrawal addresses",
+        transfer="every right to transfer",
         trade="Create & modify orders",
     ),
     read=_read,

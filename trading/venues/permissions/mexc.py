@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trading.venues.permissions.base import About, Checker, Json, Means, Question, Rights
-from trading.venues.permissions.reading import fields, limited, moment, named, names, words
+from trading.venues.permissions.reading import fields, limited, moment, named, names
+from trading.venues.permissions.wording import words
 
 _AREAS = ("SPOT_ACCOUNT", "SPOT_DEAL", "SPOT_DEPOSIT", "SPOT_WITHDRAW", "SPOT_TRANSFER", "CONTRACT_ACCOUNT",
           "CONTRACT_DEAL")  # fmt: skip
@@ -44,9 +45,7 @@ def _read(told: Sequence[Json], about: About) -> Rights | None:
 CHECKER = Checker(
     codes=("mexc",),
     questions=(Question("spotPrivateGetApiKeyInfo", {"accessKey": "{apiKey}"}),),
-    words=words(
-        "MEXC", "API Management", withdraw="Withdraw", transfer="Transfer", trade="Spot or Futures, View and Trade"
-    ),
+    words=words("MEXC", "API Management", withdraw="Withdraw", transfer="Transfer", trade="Trade of Spot or Futures"),
     read=_read,
     refusals={
         "602": Means.SECRET,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trading.venues.permissions.base import About, Checker, Json, Means, Question, Rights
-from trading.venues.permissions.reading import fields, limited, named, names, words
+from trading.venues.permissions.reading import fields, limited, named, names
+from trading.venues.permissions.wording import words
 
 
 def _read(told: Sequence[Json], about: About) -> Rights | None:

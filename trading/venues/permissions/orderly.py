@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from trading.venues.permissions.base import About, Checker, Json, Means, Question, Rights
-from trading.venues.permissions.reading import fields, limited, moment, named, names, own, words
+from trading.venues.permissions.reading import fields, limited, moment, named, names, own
+from trading.venues.permissions.wording import words
 
 
 def _read(told: Sequence[Json], about: About) -> Rights | None:
@@ -32,12 +33,12 @@ def _read(told: Sequence[Json], about: About) -> Rights | None:
 WOOFI = Checker(
     codes=("woofipro",),
     questions=(Question("v1PrivateGetClientKeyInfo", {"key_status": "ACTIVE"}),),
-    words=words("WOOFi Pro", "Portfolio, API keys", withdraw="Asset", transfer="Asset", trade="Trading", remade=True),
+    words=words("WOOFi Pro", "Portfolio > API keys", withdraw="Asset", transfer="Asset", trade="Trading", remade=True),
     read=_read,
     refusals={"-1001": Means.SECRET, "3": Means.SECRET, "-1003": Means.LATER, "-1000": Means.LATER},
 )
 MODE = replace(
     WOOFI,
     codes=("modetrade",),
-    words=words("Mode Trade", "Portfolio, API keys", withdraw="Asset", transfer="Asset", trade="Trading", remade=True),
+    words=words("Mode Trade", "Portfolio > API keys", withdraw="Asset", transfer="Asset", trade="Trading", remade=True),
 )

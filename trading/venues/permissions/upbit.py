@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from trading.venues.permissions.base import About, Checker, Json, Means, Question, Rights
-from trading.venues.permissions.reading import moment, own, words
+from trading.venues.permissions.reading import moment, own
+from trading.venues.permissions.wording import words
 
 
 def _read(told: Sequence[Json], about: About) -> Rights | None:
@@ -18,7 +19,7 @@ def _read(told: Sequence[Json], about: About) -> Rights | None:
 UPBIT = Checker(
     codes=("upbit",),
     questions=(Question("privateGetApiKeys"),),
-    words=words("Upbit", "My page, Open API management", withdraw="Withdraw", transfer="Withdraw", trade="Order"),
+    words=words("Upbit", "My page > Open API management", withdraw="Withdraw", transfer="Withdraw", trade="Order"),
     read=_read,
     refusals={
         "jwt_verification": Means.SECRET,
@@ -33,5 +34,5 @@ BITHUMB = replace(
     UPBIT,
     codes=("bithumb",),
     questions=(Question("privateGetV1ApiKeys"),),
-    words=words("Bithumb", "My page, API management", withdraw="Withdraw", transfer="Withdraw", trade="Order"),
+    words=words("Bithumb", "My page > API management", withdraw="Withdraw", transfer="Withdraw", trade="Order"),
 )
