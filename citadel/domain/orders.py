@@ -52,6 +52,18 @@ def read_order(fields: Fields) -> Order | str:
     return Order(symbol, side == "BUY", qty, price, reduces, fields["newClientOrderId"])
 
 
+OWN = frozenset({"quantity", "newClientOrderId", "timestamp"})
+"""The fields that orders of one shape differ in."""
+
+
+def like(shape: Order, *, quantity: str, client_id: str) -> Order | str:
+    """An order that differs from one that was read in quantity and id alone."""
+    if not _NUMBER.fullmatch(quantity) or not _IDENT.fullmatch(client_id):
+        return "field_value"
+    qty = Decimal(quantity)
+    return Order(shape.symbol, shape.buys, qty, shape.price, shape.reduces, client_id) if qty > 0 else "field_value"
+
+
 def read_stop(fields: Fields) -> Order | str:
     """The order in a conditional order's form; one that does not reduce is not understood."""
     if fields["algoType"] != "CONDITIONAL" or fields["type"] not in ("STOP_MARKET", "TAKE_PROFIT_MARKET"):

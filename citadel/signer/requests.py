@@ -13,6 +13,9 @@ from citadel.signer.ledger import Ask, Ledger, Taken
 
 _FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 _LEVERAGE = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
+_SHORT = 200
+"""Bytes of the part that orders of one shape differ in: it cannot make a query too long."""
+
 _MODES = frozenset({"ISOLATED", "CROSSED", "true", "false"})
 
 
@@ -38,6 +41,8 @@ class Desk:
         self._market = (venue, market, env)
         self._head = head
         self._shared = policy.query_fields(head)
+        self._shape: orders.Order | None = None
+        self._at, self._expires = "", 0
         self._in_body = method == "POST"
         host = policy.HOSTS[venue, market].encode("ascii")
         self._line = f"{method} {path}".encode("ascii")
@@ -69,6 +74,11 @@ class Desk:
         return signed
 
     def _look(self, tail: bytes, key: SigningKey, account: bytes, subscription: int) -> Taken | str | None:
+        own = policy.query_fields(tail[1:]) if tail[:1] == b"&" and len(tail) <= _SHORT else None
+        if self._shape is not None and own is not None and own.keys() == orders.OWN and own["timestamp"] == self._at:
+            # Like a row before it, which was looked at whole.
+            order = orders.like(self._shape, quantity=own["quantity"], client_id=own["newClientOrderId"])
+            return order if isinstance(order, str) else self._reserved(order, key, account, subscription)
         fields = self._fields(tail)
         if fields is None:
             return "query_not_canonical"
@@ -80,10 +90,16 @@ class Desk:
             order = orders.read_order(fields)
             if isinstance(order, str):
                 return order
-            expires = int(fields["timestamp"]) + int(fields.get("recvWindow", policy.DEFAULT_WINDOW))
-            ask = Ask(order, self._market, account, (key.tenant, subscription), expires)
-            return self._ledger.reserve(ask, now_ms=self._now_ms)
+            self._at = fields["timestamp"]
+            self._expires = int(self._at) + int(fields.get("recvWindow", policy.DEFAULT_WINDOW))
+            if own is not None and own.keys() == orders.OWN:
+                self._shape = order
+            return self._reserved(order, key, account, subscription)
         return self._refuse_other(rule.kind, fields, key, account, subscription)
+
+    def _reserved(self, order: orders.Order, key: SigningKey, account: bytes, subscription: int) -> Taken | str:
+        ask = Ask(order, self._market, account, (key.tenant, subscription), self._expires)
+        return self._ledger.reserve(ask, now_ms=self._now_ms)
 
     def _refuse_other(
         self, kind: Kind, fields: Fields, key: SigningKey, account: bytes, subscription: int

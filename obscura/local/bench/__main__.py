@@ -1,4 +1,4 @@
-"""`python -m obscura.local.bench copies|plan|priority|start`: figures of one run; the last line is one JSON object."""
+"""`python -m obscura.local.bench copies|plan|priority|signer|start`: figures of one run; the last line is one JSON object."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import argparse
 import sys
 
 from obscura.local import stack
-from obscura.local.bench import copies, plan, priority, start
+from obscura.local.bench import copies, plan, priority, signer, start
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m obscura.local.bench", description=__doc__)
     add = parser.add_subparsers(dest="what", required=True)
-    doors = {"copies": copies, "plan": plan, "priority": priority, "start": start}
+    doors = {"copies": copies, "plan": plan, "priority": priority, "signer": signer, "start": start}
     for door in doors.values():
         door.parser(add)
     asked = parser.parse_args()
