@@ -77,8 +77,11 @@ def hold(directory: Path, name: str, *, patience: float = 1.0) -> int:
             return fd
 
 
-def listen(path: Path) -> socket.socket:
-    """A listening unix socket with mode 0600, non-blocking. A stale file of a process that was killed is replaced."""
+def listen(path: Path, *, group: int | None = None) -> socket.socket:
+    """A listening unix socket with mode 0600, non-blocking. A stale file of a process that was killed is replaced.
+
+    :param group: may connect as well, and pass through the directory (0710); setting it takes root
+    """
     path.unlink(missing_ok=True)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     before = os.umask(0o177)
@@ -86,6 +89,11 @@ def listen(path: Path) -> socket.socket:
         server.bind(str(path))
     finally:
         os.umask(before)
+    if group is not None:
+        os.chown(path, -1, group)
+        path.chmod(0o660)
+        os.chown(path.parent, -1, group)
+        path.parent.chmod(0o710)
     server.listen(256)
     server.setblocking(False)
     return server
@@ -95,6 +103,15 @@ def peer_uid(connection: socket.socket) -> int:
     """The uid the kernel vouches for at the other end."""
     _pid, uid, _gid = _PEERCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
     return int(uid)
+
+
+def number(name: str, env: Mapping[str, str] = os.environ) -> int | None:
+    """The number in an environment variable, None where it is not set.
+
+    :raises ValueError: it is none
+    """
+    text = env.get(name, "")
+    return int(text) if text else None
 
 
 def allowed_uids(variable: str, env: Mapping[str, str] = os.environ) -> frozenset[int]:

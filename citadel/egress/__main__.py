@@ -6,7 +6,7 @@ venue always are), $OBSCURA_EGRESS_CONNECTIONS (per venue, market, environment a
 $OBSCURA_EGRESS_ADDRESSES (our own addresses that connections are opened from, comma separated; none: the system
 chooses), $OBSCURA_EGRESS_PRICES_FROM (the one that prices are asked from, so that they take nothing from what the
 others may ask; default the first), $OBSCURA_EGRESS_UIDS and $OBSCURA_EGRESS_SIGNER_UIDS (workers and signers besides
-our own uid).
+our own uid), $OBSCURA_EGRESS_GROUP (may connect: a signer that is a user of its own; setting it takes root).
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ async def _serve(log: processes.Log) -> None:
     for market in routes.at_once():
         egress.prices.follow(market)
     path = processes.run_dir() / "egress.sock"
-    server = await loop.create_unix_server(lambda: Caller(egress), sock=processes.listen(path))
+    listener = processes.listen(path, group=processes.number("OBSCURA_EGRESS_GROUP"))
+    server = await loop.create_unix_server(lambda: Caller(egress), sock=listener)
     log.line("start", pid=os.getpid())
     await stop.wait()
     server.close()

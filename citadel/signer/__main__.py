@@ -5,11 +5,13 @@ $OBSCURA_MANDATE_KEY or $OBSCURA_MANDATE_KEY_FILE (likewise, shared with the pro
 $OBSCURA_VAULT (directory of the journal, default vault/ beside the sockets), $OBSCURA_ACCOUNT_CAPS (caps of accounts
 that have none of their own: dollars in an order, a minute and a day, and the highest leverage, default
 "50000,250000,1000000,20"), $OBSCURA_SIGNER_UIDS and $OBSCURA_SIGNER_EGRESS_UIDS (callers, and users the egress may be
-of, besides our own uid), $OBSCURA_SIGNER_ACCOUNTS (accounts kept open, default 50,000).
+of, besides our own uid), $OBSCURA_SIGNER_UID (a user of its own that it becomes, started as root; the sockets' group
+has the same number), $OBSCURA_SIGNER_ACCOUNTS (accounts kept open, default 50,000).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -22,6 +24,7 @@ from nacl.public import PrivateKey
 from citadel import processes
 from citadel.domain.mandate import Caps
 from citadel.processes import KeyMissing, read_key
+from citadel.signer import sandbox
 from citadel.signer.forward import EgressLink
 from citadel.signer.journal import Journal
 from citadel.signer.keys import Keyring
@@ -36,6 +39,7 @@ _CAPS = "50000,250000,1000000,20"
 
 def main() -> int:
     log = processes.Log("signer")
+    locked = sandbox.lock_memory()
     processes.harden()
     try:
         root = read_root_key()
@@ -48,10 +52,17 @@ def main() -> int:
     except (RootKeyMissing, KeyMissing, CapsInvalid, processes.AlreadyRunning) as error:
         log.line("refused_to_start", code=error.code, remedy=(error.__doc__ or "").strip())
         return 1
+    own = processes.number("OBSCURA_SIGNER_UID")
+    folder = Path(os.environ.get("OBSCURA_VAULT") or directory / "vault")
+    journal = Journal(folder)
+    path = directory / "signer.sock"
+    listener = processes.listen(path, group=own)
+    if own is not None:
+        sandbox.become(own)
+        processes.harden()  # a change of user undoes it
     vault = LocalVault(root=root)
     intake = PrivateKey(derive(root, "intake/x25519/1"))
     del root
-    journal = Journal(Path(os.environ.get("OBSCURA_VAULT") or directory / "vault"))
     ledger = Ledger(journal=journal, marks=Marks(), caps=caps, now_ms=int(time.time() * 1000))
     journal.sync_beside()
     egress = EgressLink(
@@ -74,9 +85,8 @@ def main() -> int:
         egress.keep()
         refusals.tick()
 
-    path = directory / "signer.sock"
     server = Server(
-        listener=processes.listen(path),
+        listener=listener,
         handle=signer.handle,
         too_large=lambda: signer.refusal(None, "frame_too_large"),
         uids=processes.allowed_uids("OBSCURA_SIGNER_UIDS"),
@@ -86,10 +96,12 @@ def main() -> int:
     )
     egress.attend(server.watch, server.unwatch)
     egress.keep()
-    log.line("start", pid=os.getpid(), versions=repr(vault))
+    signer.rehearse()
+    log.line("start", pid=os.getpid(), versions=repr(vault), locked=locked, sandbox=sandbox.close())
     server.serve()
     refusals.tell()
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(PermissionError):  # of a directory that is another user's, it may not be taken away
+        path.unlink(missing_ok=True)
     log.line("stop")
     return 0
 

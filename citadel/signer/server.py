@@ -74,14 +74,15 @@ class Server:
         self._epoll.register(self._listener.fileno(), select.EPOLLIN)
         while not self._stopping:
             ready = self._epoll.poll(self._every)
+            # What is watched goes first: the egress tells of a refusal before whoever sent the order can send it again.
+            for fd in [fd for fd, _ in ready if fd in self._watched]:
+                self._watched[fd]()
             for fd, events in ready:
                 if fd == wake:
                     os.read(wake, 64)
                 elif fd == self._listener.fileno():
                     self._accept()
-                elif fd in self._watched:
-                    self._watched[fd]()
-                else:
+                elif fd not in self._watched:
                     self._serve_caller(fd, events)
             self._tick()
 
