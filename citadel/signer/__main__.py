@@ -1,12 +1,12 @@
 """The signer: the only process that opens exchange secrets. `python -m citadel.signer`.
 
-Reads $OBSCURA_RUN (directory of the sockets), $OBSCURA_ROOT_KEY or $OBSCURA_ROOT_KEY_FILE (32 bytes hex, required),
-$OBSCURA_MANDATE_KEY or $OBSCURA_MANDATE_KEY_FILE (likewise, shared with the processes that agree terms),
-$OBSCURA_VAULT (directory of the journal, default vault/ beside the sockets), $OBSCURA_ACCOUNT_CAPS (caps of accounts
-that have none of their own: dollars in an order, a minute and a day, and the highest leverage, default
-"50000,250000,1000000,20"), $OBSCURA_SIGNER_UIDS and $OBSCURA_SIGNER_EGRESS_UIDS (callers, and users the egress may be
-of, besides our own uid), $OBSCURA_SIGNER_UID (a user of its own that it becomes, started as root; the sockets' group
-has the same number), $OBSCURA_SIGNER_ACCOUNTS (accounts kept open, default 50,000).
+Reads $OBSCURA_RUN (directory of the sockets), the root key (32 bytes hex, required) from $OBSCURA_ROOT_KEY,
+$OBSCURA_ROOT_KEY_FILE or $CREDENTIALS_DIRECTORY/obscura-root-key, $OBSCURA_MANDATE_KEY or $OBSCURA_MANDATE_KEY_FILE
+(likewise, shared with the processes that agree terms), $OBSCURA_VAULT (directory of the journal, default vault/ beside
+the sockets), $OBSCURA_ACCOUNT_CAPS (caps of accounts that have none of their own: dollars in an order, a minute and a
+day, and the highest leverage, default "50000,250000,1000000,20"), $OBSCURA_SIGNER_UIDS and $OBSCURA_SIGNER_EGRESS_UIDS
+(callers, and users the egress may be of, besides our own uid), $OBSCURA_SIGNER_UID (a user of its own that it becomes,
+started as root; the sockets' group has the same number), $OBSCURA_SIGNER_ACCOUNTS (accounts kept open, default 50,000).
 """
 
 from __future__ import annotations

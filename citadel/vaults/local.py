@@ -14,27 +14,38 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from citadel.domain.envelope import DATA_KEY, NONCE, WRAPPED, KeyVersionUnknown, RefusedEnvelope
 
+CREDENTIAL = "obscura-root-key"
+"""Its name among the credentials that systemd gives a unit: ``LoadCredentialEncrypted=obscura-root-key``."""
+
 
 class RootKeyMissing(Exception):
-    """No usable root key. Set OBSCURA_ROOT_KEY or OBSCURA_ROOT_KEY_FILE to 32 bytes in hex."""
+    """No usable root key. Give 32 bytes in hex: OBSCURA_ROOT_KEY, OBSCURA_ROOT_KEY_FILE, or the systemd credential."""
 
     code = "root_key_missing"
 
 
 def read_root_key(env: Mapping[str, str] = os.environ) -> bytes:
-    """The 32 bytes named by OBSCURA_ROOT_KEY, or in the file that OBSCURA_ROOT_KEY_FILE names.
+    """The 32 bytes that OBSCURA_ROOT_KEY spells, or the file OBSCURA_ROOT_KEY_FILE, or systemd's credential.
 
-    :raises RootKeyMissing: neither is there, or it is not 64 hex digits; the text is not repeated in the error
+    The first of them that is set counts: a wrong value is an error, and never a reason to look further.
+
+    :raises RootKeyMissing: none is there, or it is not 64 hex digits; the text is not repeated in the error
     """
     text = env.get("OBSCURA_ROOT_KEY", "")
     if not text and env.get("OBSCURA_ROOT_KEY_FILE"):
-        try:
-            text = Path(env["OBSCURA_ROOT_KEY_FILE"]).read_text(encoding="ascii")
-        except (OSError, UnicodeDecodeError):
-            raise RootKeyMissing("the file of the root key cannot be read") from None
+        text = _read(Path(env["OBSCURA_ROOT_KEY_FILE"]))
+    elif not text and env.get("CREDENTIALS_DIRECTORY"):
+        text = _read(Path(env["CREDENTIALS_DIRECTORY"]) / CREDENTIAL)
     if re.fullmatch(r"[0-9A-Fa-f]{64}\s*", text) is None:
         raise RootKeyMissing("the root key is not 64 hex digits")
     return bytes.fromhex(text)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        raise RootKeyMissing("the file of the root key cannot be read") from None
 
 
 def forget_root_key(env: MutableMapping[str, str]) -> None:
