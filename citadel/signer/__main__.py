@@ -27,12 +27,15 @@ from citadel.processes import KeyMissing, read_key
 from citadel.signer import sandbox
 from citadel.signer.forward import EgressLink
 from citadel.signer.journal import Journal
+from citadel.signer.keeper import Beside, Here
 from citadel.signer.keys import Keyring
 from citadel.signer.ledger import Ledger
 from citadel.signer.marks import Marks
 from citadel.signer.ops import Signer
 from citadel.signer.server import Server
+from citadel.signer.tenant_keys import Keeper, TenantKeys
 from citadel.vaults.local import LocalVault, RootKeyMissing, derive, forget_root_key, read_root_key
+from citadel.vaults.local_provider import LocalProvider
 
 _CAPS = "50000,250000,1000000,20"
 
@@ -60,10 +63,12 @@ def main() -> int:
     if own is not None:
         sandbox.become(own)
         processes.harden()  # a change of user undoes it
-    vault = LocalVault(root=root)
+    keeper = _keeper(root)
     intake = PrivateKey(derive(root, "intake/x25519/1"))
+    shared = LocalVault(root=root)
     del root
     ledger = Ledger(journal=journal, marks=Marks(), caps=caps, now_ms=int(time.time() * 1000))
+    vault = TenantKeys(shared=shared, keeper=keeper, minimum=ledger.minimum)
     journal.sync_beside()
     egress = EgressLink(
         directory / "egress.sock",
@@ -94,16 +99,24 @@ def main() -> int:
         tick=tick,
         every=1.0,
     )
+    if isinstance(keeper, Beside):
+        keeper.attend(server.watch)
     egress.attend(server.watch, server.unwatch)
     egress.keep()
     signer.rehearse()
-    log.line("start", pid=os.getpid(), versions=repr(vault), locked=locked, sandbox=sandbox.close())
+    kept = os.environ.get("OBSCURA_KEYS", "local")
+    log.line("start", pid=os.getpid(), keys=kept, locked=locked, sandbox=sandbox.close())
     server.serve()
     refusals.tell()
     with contextlib.suppress(PermissionError):  # of a directory that is another user's, it may not be taken away
         path.unlink(missing_ok=True)
     log.line("stop")
     return 0
+
+
+def _keeper(root: bytes) -> Keeper:
+    """The key provider that OBSCURA_KEYS names."""
+    return Here(LocalProvider(root=root))
 
 
 class CapsInvalid(ValueError):

@@ -120,10 +120,22 @@ class Ledger:
         self._ids: dict[bytes, int] = {}
         self._old_ids: dict[bytes, int] = {}
         self._turned_ms = now_ms
+        self._minimums: dict[int, int] = {}
         self._chunks: OrderedDict[bytes, dict[int, Taken]] = OrderedDict()
         for record in journal.read():
             self._replay(record)
         journal.begin(self._snapshot())
+
+    # keys
+    def minimum(self, tenant: int) -> int:
+        """The lowest key version of a tenant that is still used. It never goes down."""
+        return self._minimums.get(tenant, 1)
+
+    def raise_minimum(self, tenant: int, version: int) -> None:
+        """Use no key version of a tenant below this one any more."""
+        if version > self.minimum(tenant):
+            self._journal.record(["minimum", tenant, version])
+            self._minimums[tenant] = version
 
     # mandates and caps
     def admit(self, mandate: Mandate) -> str | None:
@@ -337,8 +349,12 @@ class Ledger:
             self._bought[rest[0], rest[1]] = Decimal(rest[2])
         elif kind == "id":
             self._ids[rest[0]] = rest[1]
+        elif kind == "minimum":
+            self._minimums[rest[0]] = rest[1]
 
     def _snapshot(self) -> Iterator[list[Any]]:
+        for tenant, version in self._minimums.items():
+            yield ["minimum", tenant, version]
         for key, number in self._numbers.items():
             yield ["number", *key, number]
         for named, one in self._spent.items():

@@ -20,10 +20,12 @@ from citadel.signer.forward import EgressLink
 from citadel.signer.keys import Keyring, SigningKey
 from citadel.signer.ledger import Ledger
 from citadel.signer.requests import Desk, Signed
-from citadel.vaults.base import Vault
+from citadel.signer.tenant_keys import SHARED, KeyPending, TenantKeys
+from citadel.vaults.provider import ProviderError
 
 MAX_ROWS = 2_000
 MAX_ENTRIES = 1_000
+MAX_KEYS = 1_000
 MAX_SEALED = 64 << 10
 _CHUNKS_REMEMBERED = 8_192
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}", re.ASCII)
@@ -49,7 +51,7 @@ class Signer:
     """
 
     def __init__(
-        self, *, vault: Vault, intake: PrivateKey, mandate_key: bytes, keys: Keyring, ledger: Ledger,
+        self, *, vault: TenantKeys, intake: PrivateKey, mandate_key: bytes, keys: Keyring, ledger: Ledger,
         egress: EgressLink, log: Log,
     ) -> None:  # fmt: skip
         self._vault, self._intake, self._keys, self._egress, self._log = vault, intake, keys, egress, log
@@ -63,8 +65,11 @@ class Signer:
             "ping": (self._ping, {}),
             "stats": (self._stats, {}),
             "intake_key": (self._intake_key, {}),
-            "enrol": (self._enrol, {"tenant": int, "account": bytes, "sealed": bytes}),
-            "open": (self._open, {"entries": list}),
+            "new_key": (self._new_key, {"tenant": int, "version": int}),
+            "retire": (self._retire, {"tenant": int, "minimum": int}),
+            "enrol": (self._enrol, {"tenant": int, "account": bytes, "sealed": bytes, "version": int, "keys": list}),
+            "open": (self._open, {"entries": list, "keys": list}),
+            "rewrap": (self._rewrap, {"entries": list, "version": int, "keys": list}),
             "forget": (self._forget, {"accounts": list}),
             "mandates": (self._mandates, {"sealed": list}),
             "public": (self._public_key, {"account": bytes}),
@@ -83,9 +88,9 @@ class Signer:
         """Do once what is done later: whatever is loaded on first use is loaded while files can still be opened."""
         account = bytes(16)
         place = envelope.Place(1, account, "rehearsal")
-        version = self._vault.active_version
-        sealed = envelope.seal(vault=self._vault, version=version, place=place, text=b"rehearsal")
-        envelope.unseal(vault=self._vault, place=place, envelope=sealed)
+        if self._ledger.minimum(1) <= SHARED:
+            sealed = envelope.seal(vault=self._vault.of(1), version=SHARED, place=place, text=b"rehearsal")
+            envelope.unseal(vault=self._vault.of(1), place=place, envelope=sealed)
         box = sealing.seal(intake=self._public, tenant=1, account=account, fields={"a": "b"})
         sealing.unseal(intake=self._intake, tenant=1, account=account, sealed=box)
         SigningKey(tenant=1, api_key="rehearsal", secret=b"rehearsal").hmac_sha256(b"rehearsal")
@@ -104,7 +109,9 @@ class Signer:
             ident = given
             answer = self._dispatch(message)
             return pack({"id": ident, "ok": True, **answer})
-        except (BadFrame, FrameTooLarge, Refused, envelope.EnvelopeError, sealing.SealedError) as error:
+        except (
+            BadFrame, FrameTooLarge, Refused, envelope.EnvelopeError, sealing.SealedError, KeyPending, ProviderError,
+        ) as error:  # fmt: skip
             return self.refusal(ident, error.code)
         except Exception as error:  # noqa: BLE001 - one bad request must not end signing for all; only the kind is told
             self._log.line("fault", kind=type(error).__name__)
@@ -123,6 +130,10 @@ class Signer:
         if op == "send":
             message.setdefault("urgent", False)
             message.setdefault("address", "")
+        if "keys" in fields:
+            message.setdefault("keys", [])
+        if op == "enrol":
+            message.setdefault("version", SHARED)
         if len(message) != len(fields) + 2 or not fields.keys() <= message.keys():
             raise Refused("bad_fields")
         for name, kind in fields.items():
@@ -171,21 +182,82 @@ class Signer:
             raise Refused("unknown_account")
         return key
 
+    # keys
+    def _new_key(self, message: Message) -> Message:
+        tenant, version = _tenant(message["tenant"]), _version(message["version"])
+        wrapped = self._vault.make(tenant, version)
+        self._log.line("key_made", tenant=tenant, version=version)
+        return {"wrapped": wrapped}
+
+    def _retire(self, message: Message) -> Message:
+        """Nothing below `minimum` is opened from here on, whoever brings it; a key that follows must be held."""
+        tenant, minimum = _tenant(message["tenant"]), _version(message["minimum"])
+        if minimum > self._vault.highest(tenant):
+            raise Refused("key_version_unknown")
+        self._ledger.raise_minimum(tenant, minimum)
+        self._log.line("keys_retired", tenant=tenant, below=minimum)
+        return {"dropped": self._vault.drop(tenant, minimum)}
+
+    def _rewrap(self, message: Message) -> Message:
+        """Wrap the data keys of envelopes under another version. No secret is opened by it."""
+        version, done, refused = _version(message["version"]), [], []
+        if len(message["entries"]) > MAX_ENTRIES:
+            raise Refused("entries_count")
+        self._hold(message["keys"])
+        for entry in message["entries"]:
+            tenant, account, envelopes, _ = _entry(entry)
+            try:
+                done.append([account, self._rewrapped(tenant, account, envelopes, version)])
+            except (Refused, envelope.EnvelopeError) as error:
+                self.refusals[error.code] += 1
+                refused.append([account, error.code])
+        self.counts["rewrapped"] += len(done)
+        return {"rewrapped": done, "refused": refused}
+
+    def _rewrapped(self, tenant: int, account: bytes, envelopes: dict[Any, Any], version: int) -> dict[str, str]:
+        vault = self._vault.of(tenant)
+        return {
+            _name(name): envelope.rewrap(
+                vault=vault, place=envelope.Place(tenant, account, name), envelope=text, version=version
+            )
+            for name, text in envelopes.items()
+        }
+
+    def _hold(self, keys: list[Any]) -> None:
+        """Take in the wrapped keys that came with a message.
+
+        :raises KeyPending: one of them is being asked for; the message may come again
+        """
+        if len(keys) > MAX_KEYS:
+            raise Refused("entries_count")
+        pending = None
+        for key in keys:
+            if not isinstance(key, list) or len(key) != 3 or not isinstance(key[2], str):
+                raise Refused("bad_key")
+            try:
+                self._vault.hold(_tenant(key[0]), _version(key[1]), key[2])
+            except KeyPending as error:
+                pending = error
+            except envelope.KeyVersionUnknown as error:
+                self.refusals[error.code] += 1  # retired: what is sealed under it does not open
+        if pending is not None:
+            raise pending
+
     # credentials
     def _enrol(self, message: Message) -> Message:
-        tenant, account = message["tenant"], _account(message["account"])
-        if not 0 < tenant < 1 << 24:
-            raise Refused("bad_fields")
+        tenant, account = _tenant(message["tenant"]), _account(message["account"])
+        version = _version(message["version"])
+        self._hold(message["keys"])
         try:
             fields = self._unsealed(tenant, account, message["sealed"])
         except sealing.SealedForAnother as error:
             # No honest caller comes here: somebody has moved a box from one account to another.
             self._log.line("enrol_refused", tenant=tenant, account=account.hex(), code=error.code)
             raise
-        version = self._vault.active_version
+        vault = self._vault.of(tenant)
         envelopes = {
             name: envelope.seal(
-                vault=self._vault, version=version, place=envelope.Place(tenant, account, name), text=text.encode()
+                vault=vault, version=version, place=envelope.Place(tenant, account, name), text=text.encode()
             )
             for name, text in fields.items()
         }
@@ -213,6 +285,7 @@ class Signer:
         opened = 0
         if len(message["entries"]) > MAX_ENTRIES:
             raise Refused("entries_count")
+        self._hold(message["keys"])
         for entry in message["entries"]:
             tenant, account, envelopes, mandates = _entry(entry)
             try:
@@ -250,9 +323,10 @@ class Signer:
     def _opened(self, tenant: int, account: bytes, envelopes: dict[Any, Any]) -> SigningKey:
         if not {"apiKey", "secret"} <= envelopes.keys():
             raise Refused("credential_incomplete")
+        vault = self._vault.of(tenant)
         api_key, secret = (
             envelope.unseal(
-                vault=self._vault, place=envelope.Place(tenant, account, name), envelope=envelopes[name]
+                vault=vault, place=envelope.Place(tenant, account, name), envelope=envelopes[name]
             )
             for name in ("apiKey", "secret")
         )  # fmt: skip
@@ -346,6 +420,24 @@ class Signer:
 def _account(value: Any) -> bytes:
     if not isinstance(value, bytes) or len(value) != 16:
         raise Refused("bad_account")
+    return value
+
+
+def _tenant(value: Any) -> int:
+    if type(value) is not int or not 0 < value < 1 << 24:
+        raise Refused("bad_fields")
+    return value
+
+
+def _version(value: Any) -> int:
+    if type(value) is not int or not 0 < value < 1_000_000_000:
+        raise Refused("bad_fields")
+    return value
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not _FIELD.fullmatch(value):
+        raise Refused("bad_entry")
     return value
 
 
