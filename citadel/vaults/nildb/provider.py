@@ -22,7 +22,6 @@ from citadel.vaults.nildb.state import State, StateLost, StateStore, Version
 from citadel.vaults.provider import (
     KEY,
     KeyProvider,
-    ProviderDenied,
     ProviderError,
     ProviderUnavailable,
     QuorumMissing,
@@ -40,11 +39,17 @@ KEPT = 15 * 60
 _logger = logging.getLogger("citadel.vaults.nildb")
 
 
+class ShareLost(ProviderUnavailable):
+    """A node does not have the share it was given. Rotate the provider's key: one more loss, and the version is gone."""
+
+    code = "share_lost"
+
+
 class NilDbProvider:
     """Version n is 32 random bytes, shared two of three; the shares are sealed under a material of its own.
 
     `local` wraps that material. What went wrong with single nodes while the others sufficed is in `faults`, the latest
-    last, and goes to `on_fault`; both name the node.
+    last, and goes to `on_fault`, on a thread of its own; both name the node.
     """
 
     name = "nildb"
@@ -66,19 +71,19 @@ class NilDbProvider:
         self.faults: deque[tuple[int, ProviderError]] = deque(maxlen=64)
         self._state = State.parse(store.load())
         self._keks: dict[int, tuple[bytes, float]] = {}
-        self._lock = threading.Lock()
         self._closed = False
+        self._lock = threading.Lock()
+        # Held while nodes are asked, so that a crowd of threads asks once. Who finds a key in memory never waits for it.
+        self._asking = threading.Lock()
 
     def __repr__(self) -> str:
         return f"NilDbProvider({len(self._state.versions)} versions)"
 
     def wrap(self, *, key: bytes, aad: bytes) -> str:
         """``nildb:version:...`` under the latest version, as another process may have made it meanwhile."""
-        with self._lock:
-            self._state = State.parse(self._store.load())
-            version = self._state.active
-            kek = self._kek(version)
-        return seal_key(name=self.name, version=version, kek=kek, key=key, aad=aad)
+        state = self._reload()
+        version = state.active
+        return seal_key(name=self.name, version=version, kek=self._kek(version, state), key=key, aad=aad)
 
     def unwrap(self, *, wrapped: str, aad: bytes) -> bytes:
         """The key, with one node away or lying as well.
@@ -87,21 +92,18 @@ class NilDbProvider:
         :raises ShareTampered: fewer than two nodes answer truthfully
         """
         version, raw = split_wrapped(name=self.name, wrapped=wrapped)
-        with self._lock:
-            if version not in self._state.versions:
-                self._state = State.parse(self._store.load())
-            if version not in self._state.versions:
-                raise WrapUnknown
-            kek = self._kek(version)
-        return open_key(name=self.name, version=version, kek=kek, raw=raw, aad=aad)
+        state = self._state if version in self._state.versions else self._reload()
+        if version not in state.versions:
+            raise WrapUnknown
+        return open_key(name=self.name, version=version, kek=self._kek(version, state), raw=raw, aad=aad)
 
     def rotate(self) -> int:
         """A new key, on all three nodes. It becomes a version when each of them has given its share back.
 
         With a node away there is no rotation: the new key would hang on two nodes, and neither could fail.
         """
-        with self._lock:
-            self._check_open()
+        with self._asking:
+            self._cached(0)
             old = self._store.load()
             state = State.parse(old)
             number = max(state.versions, default=0) + 1
@@ -120,7 +122,7 @@ class NilDbProvider:
                 self._take_back(state.collection, entry)
                 raise ProviderUnavailable("another process rotated at the same time")
             self._state = new
-            self._keks[number] = (kek, self._now() + KEPT)
+            self._keep(number, kek)
         return number
 
     def close(self) -> None:
@@ -129,9 +131,9 @@ class NilDbProvider:
             self._closed = True
             self._keks = {}
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ProviderUnavailable("the provider is closed")
+    def _reload(self) -> State:
+        self._state = State.parse(self._store.load())
+        return self._state
 
     def _entry(self, number: int, collection: str, kek: bytes) -> tuple[Version, list[str]]:
         material, parts = shares.split(secret=kek)
@@ -153,16 +155,31 @@ class NilDbProvider:
                 # A share that stays behind belongs to a key that nothing is wrapped under.
                 self._fault(node.number, error)
 
-    def _kek(self, version: int) -> bytes:
-        self._check_open()
-        now = self._now()
-        self._keks = {number: kept for number, kept in self._keks.items() if now < kept[1]}
-        if version not in self._keks:
-            self._keks[version] = (self._recover(version), now + KEPT)
-        return self._keks[version][0]
+    def _kek(self, version: int, state: State) -> bytes:
+        kek = self._cached(version)
+        if kek is None:
+            with self._asking:
+                kek = self._cached(version)
+                if kek is None:
+                    kek = self._recover(version, state)
+                    self._keep(version, kek)
+        return kek
 
-    def _recover(self, version: int) -> bytes:
-        entry, collection = self._state.versions[version], self._state.collection
+    def _cached(self, version: int) -> bytes | None:
+        now = self._now()
+        with self._lock:
+            if self._closed:
+                raise ProviderUnavailable("the provider is closed")
+            self._keks = {number: kept for number, kept in self._keks.items() if now < kept[1]}
+            return self._keks[version][0] if version in self._keks else None
+
+    def _keep(self, version: int, kek: bytes) -> None:
+        with self._lock:
+            if not self._closed:
+                self._keks[version] = (kek, self._now() + KEPT)
+
+    def _recover(self, version: int, state: State) -> bytes:
+        entry, collection = state.versions[version], state.collection
         # The local secret is asked first: without it the nodes' answers would be of no use.
         aad = entry.aad(number=version, collection=collection)
         material = self._local.unwrap(wrapped=entry.material, aad=aad)
@@ -212,7 +229,7 @@ class NilDbProvider:
     def _share(self, node: NodeClient, collection: str, entry: Version, material: bytes | None) -> str:
         found = node.find(collection=collection, where={"kid": entry.kid})
         if not found:
-            raise ProviderDenied(f"node {node.number} has no share of this version")
+            raise ShareLost(f"node {node.number} has no share of this version")
         share = found[0].get("share")
         text = share.get("%share") if isinstance(share, dict) else None
         if (

@@ -1,0 +1,220 @@
+"""The key provider that is HashiCorp Vault: its transit engine wraps, and its keys never leave it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import hvac
+import requests
+from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, Unauthorized, UnsupportedOperation, VaultError
+from requests.adapters import HTTPAdapter
+
+from citadel.vaults.provider import (
+    KEY,
+    ProviderDenied,
+    ProviderError,
+    ProviderUnavailable,
+    WrapRefused,
+    WrapUnknown,
+    check_address,
+)
+
+TIMEOUT = 5.0
+MAX_BODY = 256 << 10
+
+_SHAPE = re.compile(r"transit:(vault:v[1-9][0-9]{0,8}:([A-Za-z0-9+/]{40,400}={0,2}))", re.ASCII)
+_TOO_OLD, _TOO_NEW = "disallowed by policy (too old)", "version is too new"
+_REFUSED = ("message authentication failed", "invalid ciphertext", "unable to decrypt", "could not decrypt")
+
+
+class TransitMissing(Exception):
+    """Vault is not configured. Set OBSCURA_VAULT_ADDR, and OBSCURA_VAULT_TOKEN or OBSCURA_VAULT_TOKEN_FILE."""
+
+    code = "transit_missing"
+
+
+class TransitProvider:
+    """Texts are ``transit:`` before Vault's own: ``transit:vault:v2:...``. The versions are those of the key in Vault.
+
+    `token` is asked before each request, so that a file which Vault's agent renews is always read anew.
+    """
+
+    name = "transit"
+
+    def __init__(
+        self,
+        *,
+        address: str,
+        token: Callable[[], str],
+        key: str = "obscura",
+        mount: str = "transit",
+        timeout: float = TIMEOUT,
+        ca_file: str | None = None,
+    ) -> None:
+        """:raises ValueError: the address is neither https nor of this machine"""
+        self._session = requests.Session()
+        # Neither proxies nor a .netrc from the environment: the token goes to Vault and to nobody else.
+        self._session.trust_env = False
+        self._session.verify = ca_file or True
+        bounded = _Bounded(max_retries=0)
+        self._session.mount("https://", bounded)
+        self._session.mount("http://", bounded)
+        self._client = hvac.Client(
+            url=check_address(address), token="", timeout=timeout, allow_redirects=False, session=self._session
+        )
+        self._key, self._mount, self._token = key, mount, token
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"TransitProvider({self._mount}/{self._key})"
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> TransitProvider:
+        """The provider that OBSCURA_VAULT_ADDR, _TOKEN or _TOKEN_FILE, _KEY, _MOUNT and _CACERT describe.
+
+        :raises TransitMissing: address or token is not set
+        """
+        address, token, file = (env.get(f"OBSCURA_VAULT_{name}", "") for name in ("ADDR", "TOKEN", "TOKEN_FILE"))
+        if not address or not (token or file):
+            raise TransitMissing("OBSCURA_VAULT_ADDR, or the token, is not set")
+        return cls(
+            address=address,
+            token=(lambda: token) if token else (lambda: _read_token(Path(file))),
+            key=env.get("OBSCURA_VAULT_KEY") or "obscura",
+            mount=env.get("OBSCURA_VAULT_MOUNT") or "transit",
+            ca_file=env.get("OBSCURA_VAULT_CACERT") or None,
+        )
+
+    def wrap(self, *, key: bytes, aad: bytes) -> str:
+        """``transit:vault:v{n}:...`` under the latest version in Vault."""
+        if len(key) != KEY:
+            raise ValueError("a key-encryption key has 32 bytes")
+        # Vault before 1.9 ignores associated_data without a word, and OpenBao forks differ: the digest inside makes
+        # sure of the binding whatever answers.
+        answer = self._ask(
+            "encrypt_data",
+            name=self._key,
+            plaintext=_base64(key + hashlib.sha256(aad).digest()),
+            associated_data=_base64(aad),
+        )
+        wrapped = f"transit:{_text(answer, 'ciphertext')}"
+        try:
+            _inner(wrapped)
+        except WrapUnknown:
+            raise ProviderUnavailable("Vault answers what is no ciphertext of its own") from None
+        return wrapped
+
+    def unwrap(self, *, wrapped: str, aad: bytes) -> bytes:
+        """The key; the version that the text names must not be below min_decryption_version."""
+        answer = self._ask("decrypt_data", name=self._key, ciphertext=_inner(wrapped), associated_data=_base64(aad))
+        try:
+            plain = b64decode(_text(answer, "plaintext"), validate=True)
+        except ValueError:
+            raise ProviderUnavailable("Vault answers no base64") from None
+        if len(plain) != KEY + 32 or plain[KEY:] != hashlib.sha256(aad).digest():
+            raise WrapRefused
+        return plain[:KEY]
+
+    def rotate(self) -> int:
+        """A new version of the key in Vault. What is below min_decryption_version does not unwrap any more."""
+        self._ask("rotate_key", name=self._key)
+        answer = self._ask("read_key", name=self._key)
+        version = answer.get("latest_version")
+        if not isinstance(version, int):
+            raise ProviderUnavailable("Vault answers without the latest version")
+        return version
+
+    def close(self) -> None:
+        """Close the connections and forget the token."""
+        self._closed = True
+        self._client.token = ""
+        self._session.close()
+
+    def _ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        if self._closed:
+            raise ProviderUnavailable("the provider is closed")
+        self._client.token = self._token()
+        try:
+            answer = getattr(self._client.secrets.transit, operation)(mount_point=self._mount, **arguments)
+        except VaultError as error:
+            raise _translated(error, operation) from None
+        except (requests.RequestException, OSError):
+            raise ProviderUnavailable("Vault is not reached") from None
+        if operation == "rotate_key":
+            return {}  # 204 without a body, or the key's description since 1.15
+        data = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(data, dict):
+            raise ProviderUnavailable("Vault answers no JSON")
+        return data
+
+
+class _Bounded(HTTPAdapter):
+    """Reads an answer no further than a key can be long."""
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        answer = super().send(request, **{**options, "stream": True})
+        try:
+            body = answer.raw.read(MAX_BODY + 1, decode_content=True)
+        except Exception as error:  # noqa: BLE001 - urllib3 has a dozen of them, and requests translates none here
+            answer.close()
+            raise requests.ConnectionError from error
+        if len(body) > MAX_BODY:
+            answer.close()
+            raise requests.ConnectionError
+        answer._content, answer._content_consumed = body, True
+        answer.raw.release_conn()
+        return answer
+
+
+def _translated(error: VaultError, operation: str) -> ProviderError:
+    """Ours for one of hvac's. The words of Vault decide and are not repeated.
+
+    They come before the status: a ciphertext that fails authentication is a 400 in some versions and a 500 in others.
+    """
+    words = " ".join(str(one) for one in error.errors or ())
+    if operation == "decrypt_data" and not isinstance(error, Forbidden | Unauthorized):
+        if _TOO_OLD in words or _TOO_NEW in words:
+            return WrapUnknown("Vault does not open this version")
+        if any(one in words for one in _REFUSED):
+            return WrapRefused()
+    if isinstance(error, Forbidden | Unauthorized):
+        return ProviderDenied("Vault refuses our token")
+    if isinstance(error, InvalidRequest | InvalidPath | UnsupportedOperation):
+        return ProviderDenied("Vault has no such key or mount, or the key cannot do this")
+    return ProviderUnavailable("Vault is sealed, standing by or failing")
+
+
+def _inner(wrapped: str) -> str:
+    found = _SHAPE.fullmatch(wrapped) if isinstance(wrapped, str) else None
+    if found is None:
+        raise WrapUnknown
+    try:
+        if _base64(b64decode(found[2], validate=True)) != found[2]:
+            raise WrapUnknown
+    except ValueError:
+        raise WrapUnknown from None
+    return found[1]
+
+
+def _text(answer: dict[str, Any], name: str) -> str:
+    value = answer.get(name)
+    if not isinstance(value, str):
+        raise ProviderUnavailable(f"Vault answers without {name}")
+    return value
+
+
+def _read_token(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ProviderDenied("the file of the token cannot be read") from None
+
+
+def _base64(raw: bytes) -> str:
+    return b64encode(raw).decode()
