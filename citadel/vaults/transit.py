@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from base64 import b64decode, b64encode
@@ -12,6 +13,7 @@ from typing import Any
 
 import hvac
 import requests
+import urllib3
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, Unauthorized, UnsupportedOperation, VaultError
 from requests.adapters import HTTPAdapter
 
@@ -95,8 +97,8 @@ class TransitProvider:
         """``transit:vault:v{n}:...`` under the latest version in Vault."""
         if len(key) != KEY:
             raise ValueError("a key-encryption key has 32 bytes")
-        # Vault before 1.9 ignores associated_data without a word, and OpenBao forks differ: the digest inside makes
-        # sure of the binding whatever answers.
+        # A Vault that is too old to know associated_data ignores it without a word: the digest inside makes sure that
+        # the aad is bound whatever answers.
         answer = self._ask(
             "encrypt_data",
             name=self._key,
@@ -123,6 +125,7 @@ class TransitProvider:
 
     def rotate(self) -> int:
         """A new version of the key in Vault. What is below min_decryption_version does not unwrap any more."""
+        # Older versions answer 204 to it and tell no number: the key is read in any case.
         self._ask("rotate_key", name=self._key)
         answer = self._ask("read_key", name=self._key)
         version = answer.get("latest_version")
@@ -139,15 +142,18 @@ class TransitProvider:
     def _ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
         if self._closed:
             raise ProviderUnavailable("the provider is closed")
-        self._client.token = self._token()
+        token = self._token()
+        if not (token and token.isascii() and token.isprintable()):
+            raise ProviderDenied("there is no token, or it is not one")
+        self._client.token = token
         try:
             answer = getattr(self._client.secrets.transit, operation)(mount_point=self._mount, **arguments)
         except VaultError as error:
             raise _translated(error, operation) from None
         except (requests.RequestException, OSError):
             raise ProviderUnavailable("Vault is not reached") from None
-        if operation == "rotate_key":
-            return {}  # 204 without a body, or the key's description since 1.15
+        if getattr(answer, "status_code", None) == 204:
+            return {}
         data = answer.get("data") if isinstance(answer, dict) else None
         if not isinstance(data, dict):
             raise ProviderUnavailable("Vault answers no JSON")
@@ -155,21 +161,32 @@ class TransitProvider:
 
 
 class _Bounded(HTTPAdapter):
-    """Reads an answer no further than a key can be long."""
+    """Reads an answer no further than a key can be long, and tells hvac only what it can stand."""
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         answer = super().send(request, **{**options, "stream": True})
         try:
             body = answer.raw.read(MAX_BODY + 1, decode_content=True)
-        except Exception as error:  # noqa: BLE001 - urllib3 has a dozen of them, and requests translates none here
+        except urllib3.exceptions.HTTPError:
+            raise requests.ConnectionError from None
+        finally:
             answer.close()
-            raise requests.ConnectionError from error
         if len(body) > MAX_BODY:
-            answer.close()
             raise requests.ConnectionError
+        if not answer.ok:
+            # hvac takes it for granted that an error is an object with a list of texts, and breaks otherwise.
+            body = json.dumps({"errors": _errors(body)}).encode()
+            answer.headers["Content-Type"] = "application/json"
         answer._content, answer._content_consumed = body, True
-        answer.raw.release_conn()
         return answer
+
+
+def _errors(body: bytes) -> list[str]:
+    try:
+        found = json.loads(body)["errors"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
 
 def _translated(error: VaultError, operation: str) -> ProviderError:

@@ -40,7 +40,7 @@ _logger = logging.getLogger("citadel.vaults.nildb")
 
 
 class ShareLost(ProviderUnavailable):
-    """A node does not have the share it was given. Rotate the provider's key: one more loss, and the version is gone."""
+    """A node lost the share it was given. Rotate the provider's key: with one more loss the version is gone."""
 
     code = "share_lost"
 
@@ -73,7 +73,7 @@ class NilDbProvider:
         self._keks: dict[int, tuple[bytes, float]] = {}
         self._closed = False
         self._lock = threading.Lock()
-        # Held while nodes are asked, so that a crowd of threads asks once. Who finds a key in memory never waits for it.
+        # Held while nodes are asked, so that a crowd of threads asks once. Who finds a key in memory waits for nobody.
         self._asking = threading.Lock()
 
     def __repr__(self) -> str:
