@@ -1,0 +1,1 @@
+"""Three nilDB nodes on this machine."""
