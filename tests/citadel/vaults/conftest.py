@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 
 from citadel.vaults.local_provider import LocalProvider
 from citadel.vaults.nildb.client import NodeClient
+from citadel.vaults.nildb.establishing import establish
 from citadel.vaults.nildb.nuc import NucSigner
-from citadel.vaults.nildb.provider import NilDbProvider, establish
+from citadel.vaults.nildb.provider import NilDbProvider
 from citadel.vaults.nildb.state import FileStore
 from tests.support.nildb.serve import Cluster
 
@@ -39,19 +41,19 @@ class Stand:
         return [self.client(number, **options) for number in (1, 2, 3)]
 
     def establish(self) -> NilDbProvider:
-        """The provider's first start."""
-        establish(nodes=self.clients(), local=LocalProvider(root=ROOT), store=FileStore(self.state))
-        return self.provider()
+        """The provider's first start. It has its key in memory, and asks no node for it."""
+        return establish(nodes=self.clients(), store=FileStore(self.state), **self._rest(ROOT))
 
     def provider(self, *, root: bytes = ROOT, store: Any = None, **options: Any) -> NilDbProvider:
         """A provider that starts with what is in the state file: as after a restart."""
-        return NilDbProvider(
-            nodes=self.clients(**options),
-            local=LocalProvider(root=root),
-            store=store or FileStore(self.state),
-            now=lambda: self.now,
-            on_fault=lambda node, error: self.told.append((node, error.code)),
-        )
+        return NilDbProvider(nodes=self.clients(**options), store=store or FileStore(self.state), **self._rest(root))
+
+    def _rest(self, root: bytes) -> dict[str, Any]:
+        return {
+            "local": LocalProvider(root=root),
+            "now": lambda: self.now,
+            "on_fault": lambda node, error: self.told.append((node, error.code)),
+        }
 
 
 @pytest.fixture
@@ -62,16 +64,10 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
     cluster.stop()
 
 
-@pytest.fixture
-def until() -> Callable[[Callable[[], bool]], None]:
+def until(happened: Callable[[], bool]) -> None:
     """Wait for what another thread is about to do."""
-    import threading
-
-    def wait(happened: Callable[[], bool]) -> None:
-        for _ in range(1000):
-            if happened():
-                return
-            threading.Event().wait(0.01)
-        raise AssertionError("it did not happen within ten seconds")
-
-    return wait
+    for _ in range(1000):
+        if happened():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not happen within ten seconds")
