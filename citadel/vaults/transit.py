@@ -150,7 +150,7 @@ class TransitProvider:
             answer = getattr(self._client.secrets.transit, operation)(mount_point=self._mount, **arguments)
         except VaultError as error:
             raise _translated(error, operation) from None
-        except (requests.RequestException, OSError):
+        except (requests.RequestException, OSError, RecursionError):
             raise ProviderUnavailable("Vault is not reached") from None
         if getattr(answer, "status_code", None) == 204:
             return {}

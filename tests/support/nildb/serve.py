@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.loopback import Handler, Loopback
 from tests.support.nildb.node import Answer, Node, Refusal, now
 
 
@@ -29,18 +29,13 @@ class ServedNode(Node):
         """Answered in place of anything else."""
         self.tokens: list[str] = []
         self.requests: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        self._loopback = Loopback(_handler(self))
+        self.url = self._loopback.url
 
     def stop(self) -> None:
         """Off the network for good."""
         self.awake.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._loopback.stop()
 
 
 class Cluster:
@@ -59,23 +54,23 @@ class Cluster:
             node.stop()
 
 
-def _handler(node: ServedNode) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+def _handler(node: ServedNode) -> type[Handler]:
+    class NodeHandler(Handler):
         def _serve(self) -> None:
             node.requests.append(f"{self.command} {self.path}")
-            text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            text = self.read_body()
             node.awake.wait()
-            try:
-                if node.down or node.write is not None:
-                    self.close_connection = True
-                    if not node.down:
-                        node.write(self.connection)
-                    return
-                self._send(*self._answer(text))
-            except OSError:
-                self.close_connection = True  # whoever asked has had enough, which some tests are about
+            if node.down or node.write is not None:
+                self.close_connection = True
+                if not node.down:
+                    node.write(self.connection)
+                return
+            status, answer = self._answer(text)
+            if isinstance(answer, str):
+                kind, body = "text/plain; charset=UTF-8", answer.encode()
+            else:
+                kind, body = "application/json", json.dumps(answer).encode()
+            self.send_body(status, kind, body if node.body is None else node.body)
 
         def _answer(self, text: bytes) -> Answer:
             scheme, _, token = self.headers.get("Authorization", "").partition(" ")
@@ -93,21 +88,9 @@ def _handler(node: ServedNode) -> type[BaseHTTPRequestHandler]:
             except ValueError:
                 return 400, _errors("Malformed JSON")
 
-        def _send(self, status: int, answer: Any) -> None:
-            text = isinstance(answer, str)
-            body = node.body if node.body is not None else (answer if text else json.dumps(answer)).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "text/plain; charset=UTF-8" if text else "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
         do_GET = do_POST = do_DELETE = _serve
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing is printed."""
-
-    return Handler
+    return NodeHandler
 
 
 def _errors(*texts: str) -> dict[str, Any]:
