@@ -163,8 +163,10 @@ class TransitProvider:
 class _Bounded(HTTPAdapter):
     """Reads an answer no further than a key can be long, and tells hvac only what it can stand."""
 
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        answer = super().send(request, **{**options, "stream": True})
+    def send(
+        self, request: requests.PreparedRequest, stream: bool = False, *rest: Any, **options: Any
+    ) -> requests.Response:
+        answer = super().send(request, True, *rest, **options)
         try:
             body = answer.raw.read(MAX_BODY + 1, decode_content=True)
         except urllib3.exceptions.HTTPError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import threading
 import time
 from base64 import b64decode, b64encode
@@ -54,7 +55,7 @@ class Key:
 class Transit:
     """Vault at `url`, one key in it. The attributes are switches, and what it has seen."""
 
-    def __init__(self, *, token: str, key: str = "obscura") -> None:
+    def __init__(self, *, token: str, key: str = "obscura", tls: ssl.SSLContext | None = None) -> None:
         self.token = token
         self.sealed = False
         self.knows_associated_data = True
@@ -70,7 +71,7 @@ class Transit:
         """Sent in place of the answer's status."""
         self.keys = {key: Key()}
         self.requests: list[str] = []
-        self._loopback = Loopback(_handler(self))
+        self._loopback = Loopback(_handler(self), tls)
         self.url = self._loopback.url
 
     def stop(self) -> None:

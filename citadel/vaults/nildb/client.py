@@ -87,7 +87,7 @@ class NodeClient:
         """The documents that match, at most a page of them."""
         body = {"collection": collection, "filter": where}
         answer = self._ask("POST", "/v1/data/find", command=nuc.READ_DATA, body=body)
-        found = self._part(answer, "data", list)
+        found: list[dict[str, Any]] = self._part(answer, "data", list)
         if not all(isinstance(one, dict) for one in found):
             raise NodeConfused(f"node {self.number} answers no documents")
         return found

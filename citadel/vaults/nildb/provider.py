@@ -118,6 +118,7 @@ class NilDbProvider:
                 self._take_back(state.collection, entry)
                 raise
             new = State(collection=state.collection, versions={**state.versions, number: entry})
+            # If this fails, the new version may stand in the state all the same: its shares have to stay.
             if not self._store.replace(old=old, new=new.dump()):
                 self._take_back(state.collection, entry)
                 raise ProviderUnavailable("another process rotated at the same time")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from citadel.vaults.nildb import shares
-from citadel.vaults.provider import ProviderError
+from citadel.vaults.provider import ProviderError, ProviderUnavailable
 
 
 class StateLost(ProviderError):
@@ -35,7 +35,10 @@ class StateStore(Protocol):
         ...
 
     def replace(self, *, old: str | None, new: str) -> bool:
-        """Put `new` in the place of exactly `old`, all or nothing; False if something else stands there."""
+        """Put `new` in the place of exactly `old`, all or nothing; False if something else stands there.
+
+        :raises ProviderUnavailable: it failed, and which of the two stands there is not known
+        """
         ...
 
 
@@ -59,6 +62,12 @@ class FileStore:
 
     def replace(self, *, old: str | None, new: str) -> bool:
         """A new file is written, forced to the disk, and renamed over the old one."""
+        try:
+            return self._replace(old, new)
+        except OSError:
+            raise ProviderUnavailable("the state file cannot be written") from None
+
+    def _replace(self, old: str | None, new: str) -> bool:
         # The lock is on a file of its own: the state file itself is another one after each rename.
         with self._path.with_name(f"{self._path.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,22 +1,18 @@
-"""Keys on three nodes: one may be away or lie, two may not; and nothing is opened without them."""
+"""Keys on three nodes: what they are for, how they are rotated, and how long they stay in memory."""
 
 from __future__ import annotations
 
-import copy
 import json
 import threading
-from typing import Any
 
 import pytest
 
 from citadel.vaults.local_provider import LocalProvider
 from citadel.vaults.nildb import shares
-from citadel.vaults.nildb.establishing import establish
-from citadel.vaults.nildb.provider import KEPT, NilDbProvider
-from citadel.vaults.nildb.state import FileStore, State, StateLost, Version
+from citadel.vaults.nildb.provider import KEPT
+from citadel.vaults.nildb.state import FileStore, State
 from citadel.vaults.provider import (
     KeyProvider,
-    ProviderDenied,
     ProviderUnavailable,
     QuorumMissing,
     ShareTampered,
@@ -25,21 +21,7 @@ from citadel.vaults.provider import (
 )
 from tests.citadel.vaults.conftest import ROOT, Stand, until
 from tests.citadel.vaults.flips import AAD, KEY, flipped_bits, flipped_characters, foreign
-
-
-def documents(stand: Stand, number: int) -> list[dict[str, Any]]:
-    """What a node stores of ours, the oldest first."""
-    return [one for kept in stand.cluster[number].documents.values() for one in kept.values()]
-
-
-def flipped(document: dict[str, Any]) -> dict[str, Any]:
-    share = document["share"]["%share"]
-    return {**document, "share": {"%share": share[:50] + ("A" if share[50] != "A" else "B") + share[51:]}}
-
-
-def opened(provider: NilDbProvider, wrapped: str) -> bool:
-    return provider.unwrap(wrapped=wrapped, aad=AAD) == KEY
-
+from tests.citadel.vaults.shown import documents, flipped, opened
 
 # -- what it is for ---------------------------------------------------------------------------------------------------
 
@@ -105,242 +87,6 @@ def test_a_relabelled_version_is_refused_and_one_that_is_not_held_unknown(stand:
 def test_only_keys_of_32_bytes_are_wrapped(stand: Stand, length: int) -> None:
     with pytest.raises(ValueError):
         stand.establish().wrap(key=bytes(length), aad=AAD)
-
-
-# -- nodes that are away ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("away", [1, 2, 3])
-def test_one_node_away_stops_nothing(stand: Stand, away: int) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    stand.cluster[away].down = True
-
-    provider = stand.provider()
-    assert opened(provider, wrapped)
-    assert opened(provider, provider.wrap(key=KEY, aad=AAD))
-    until(lambda: len(stand.told) == 1)
-    assert stand.told == [(away, "provider_unavailable")]
-
-
-@pytest.mark.parametrize("left", [1, 2, 3])
-def test_two_nodes_away_are_too_many(stand: Stand, left: int) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    away = [number for number in (1, 2, 3) if number != left]
-    for number in away:
-        stand.cluster[number].down = True
-
-    provider = stand.provider()
-    with pytest.raises(QuorumMissing, match="^1 of 3 nodes gave their share, 2 are needed$"):
-        provider.unwrap(wrapped=wrapped, aad=AAD)
-    with pytest.raises(QuorumMissing):
-        provider.wrap(key=KEY, aad=AAD)
-
-    stand.cluster[away[0]].down = False
-    assert opened(provider, wrapped)
-
-
-def test_a_node_that_is_off_the_network_is_away(stand: Stand) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    stand.cluster[2].stop()
-
-    assert opened(stand.provider(), wrapped)
-    until(lambda: stand.told == [(2, "provider_unavailable")])
-
-
-def test_a_slow_node_is_not_waited_for_when_two_have_answered(stand: Stand) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    stand.cluster[3].awake.clear()
-
-    assert opened(stand.provider(timeout=60), wrapped)
-    assert stand.told == []
-    stand.cluster[3].awake.set()
-
-
-def test_a_slow_node_is_in_time_within_the_timeout_and_away_after_it(stand: Stand) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    stand.cluster[1].down = True
-    slow = stand.cluster[2]
-    slow.awake.clear()
-
-    with pytest.raises(QuorumMissing):
-        stand.provider(timeout=0.2).unwrap(wrapped=wrapped, aad=AAD)
-    before = len(slow.requests)
-    waker = threading.Thread(target=lambda: (until(lambda: len(slow.requests) > before), slow.awake.set()))
-    waker.start()
-    assert opened(stand.provider(timeout=30), wrapped)
-    waker.join()
-
-
-def test_a_node_that_sends_a_byte_now_and_then_is_as_late_as_one_that_sends_none(stand: Stand) -> None:
-    stopped = threading.Event()
-
-    def drip(connection: Any) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Slow: ")
-        while not stopped.wait(0.05):
-            connection.sendall(b"x")
-
-    stand.establish()
-    stand.cluster[1].write = drip
-    with pytest.raises(ProviderUnavailable, match="^node 1 is not reached$"):
-        stand.client(1, timeout=0.4).collections()
-    stopped.set()
-
-
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"data": 1}', b'{"data": [1]}', b"\xff\xfe", b"[" * 100_000])
-def test_a_node_that_answers_nonsense_counts_as_away(stand: Stand, body: bytes) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    stand.cluster[1].body = body
-
-    assert opened(stand.provider(), wrapped)
-    until(lambda: stand.told == [(1, "node_confused")])
-    stand.cluster[2].body = body
-    with pytest.raises(QuorumMissing):
-        stand.provider().unwrap(wrapped=wrapped, aad=AAD)
-
-
-def test_an_answer_without_end_is_not_read_to_its_end(stand: Stand) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    stand.cluster[1].body = b'{"data": [' + b" " * (1 << 20) + b"]}"
-
-    assert opened(stand.provider(), wrapped)
-    until(lambda: stand.told == [(1, "node_confused")])
-
-
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [(401, "provider_denied"), (402, "provider_denied"), (404, "provider_denied")]
-    + [(429, "provider_unavailable"), (500, "provider_unavailable"), (503, "provider_unavailable")],
-)
-def test_a_node_that_refuses_counts_as_away(stand: Stand, status: int, code: str) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    stand.cluster[2].status = status
-
-    assert opened(stand.provider(), wrapped)
-    until(lambda: stand.told == [(2, code)])
-
-
-def test_a_node_that_lost_its_share_counts_as_away(stand: Stand) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    for kept in stand.cluster[3].documents.values():
-        kept.clear()
-
-    assert opened(stand.provider(), wrapped)
-    until(lambda: stand.told == [(3, "share_lost")])
-
-
-# -- nodes that lie ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("liar", [1, 2, 3])
-def test_a_flipped_share_is_recorded_and_the_other_two_suffice(stand: Stand, liar: int) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    stand.cluster[liar].lie = flipped
-
-    provider = stand.provider()
-    assert opened(provider, wrapped)
-    until(lambda: stand.told == [(liar, "share_tampered")])
-    ((node, error),) = provider.faults
-    assert isinstance(error, ShareTampered) and node == error.node == liar
-
-
-def test_every_flipped_bit_of_a_share_is_a_lie(stand: Stand) -> None:
-    stand.establish()
-    true = documents(stand, 1)[0]["share"]["%share"]
-    provider = stand.provider()
-    entry = State.parse(stand.state.read_text()).versions[1]
-    material = LocalProvider(root=ROOT).unwrap(
-        wrapped=entry.material,
-        aad=entry.aad(number=1, collection=State.parse(stand.state.read_text()).collection),
-    )
-
-    assert shares.is_sealed_under(material=material, share=true)
-    for place in range(len(true)):
-        told = true[:place] + chr(ord(true[place]) ^ 1) + true[place + 1 :]
-        assert shares.fingerprint(told) != entry.shares[0]
-    assert not shares.is_sealed_under(material=material, share=flipped(documents(stand, 1)[0])["share"]["%share"])
-    provider.close()
-
-
-def test_a_replayed_share_of_an_old_version_is_a_lie(stand: Stand) -> None:
-    provider = stand.establish()
-    old = documents(stand, 2)[0]["share"]
-    provider.rotate()
-    wrapped = provider.wrap(key=KEY, aad=AAD)
-    stand.cluster[2].lie = lambda document: {**document, "share": old}
-
-    assert opened(stand.provider(), wrapped)
-    until(lambda: stand.told == [(2, "share_tampered")])
-
-
-def test_shares_swapped_between_versions_open_nothing(stand: Stand) -> None:
-    provider = stand.establish()
-    first = provider.wrap(key=KEY, aad=AAD)
-    provider.rotate()
-    second = provider.wrap(key=KEY, aad=AAD)
-    for number in (1, 2):
-        one, two = (copy.deepcopy(document["share"]) for document in documents(stand, number))
-        for document, share in zip(documents(stand, number), (two, one), strict=True):
-            document["share"] = share
-
-    for wrapped in (first, second):
-        with pytest.raises(ShareTampered):
-            stand.provider().unwrap(wrapped=wrapped, aad=AAD)
-
-
-def test_a_share_of_another_node_is_a_lie(stand: Stand) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    share = documents(stand, 3)[0]["share"]
-    stand.cluster[1].lie = lambda document: {**document, "share": share}
-
-    assert opened(stand.provider(), wrapped)
-    until(lambda: stand.told == [(1, "share_tampered")])
-
-
-@pytest.mark.parametrize("share", [None, 7, [], {}, {"%share": None}, {"%share": "x" * 100_000}, {"%share": "ø"}])
-def test_whatever_else_stands_in_the_place_of_a_share_is_a_lie(stand: Stand, share: Any) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    stand.cluster[1].lie = lambda document: {**document, "share": share}
-
-    assert opened(stand.provider(), wrapped)
-    until(lambda: stand.told == [(1, "share_tampered")])
-
-
-def test_a_liar_and_one_away_are_refused_by_the_liars_number(stand: Stand) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    stand.cluster[1].down = True
-    stand.cluster[2].lie = flipped
-
-    with pytest.raises(ShareTampered, match="node 2") as problem:
-        stand.provider().unwrap(wrapped=wrapped, aad=AAD)
-    assert problem.value.node == 2
-
-
-def test_shares_that_are_no_key_under_the_material_are_refused(stand: Stand) -> None:
-    """Nodes and state together, forged by someone who has the local key but not the shared one."""
-    stand.establish()
-    state = State.parse(stand.state.read_text())
-    real = state.versions[1]
-
-    def forge(**changes: Any) -> None:
-        entry = Version(**{**vars(real), **changes, "material": ""})
-        wrapped = LocalProvider(root=ROOT).wrap(
-            key=changes.get("key", bytes(32)) if "material" in changes else material,
-            aad=entry.aad(number=1, collection=state.collection),
-        )
-        forged = State(collection=state.collection, versions={1: Version(**{**vars(entry), "material": wrapped})})
-        stand.state.write_text(forged.dump())
-
-    material = LocalProvider(root=ROOT).unwrap(
-        wrapped=real.material, aad=real.aad(number=1, collection=state.collection)
-    )
-    forge(kcv="00" * 8)
-    with pytest.raises(WrapRefused, match="another key"):
-        stand.provider().wrap(key=KEY, aad=AAD)
-    forge(material="another")
-    with pytest.raises(ShareTampered):
-        stand.provider().wrap(key=KEY, aad=AAD)
-    forge()
-    assert stand.provider().wrap(key=KEY, aad=AAD).startswith("nildb:1:")
 
 
 # -- the local secret -------------------------------------------------------------------------------------------------
@@ -448,6 +194,29 @@ def test_of_two_rotations_at_the_same_time_one_is_made(stand: Stand) -> None:
     assert [len(documents(stand, number)) for number in (1, 2, 3)] == [2, 2, 2]
 
 
+def test_a_version_that_may_stand_in_the_state_keeps_its_shares(stand: Stand) -> None:
+    stand.establish()
+
+    class Failing(FileStore):
+        def replace(self, *, old: str | None, new: str) -> bool:
+            super().replace(old=old, new=new)
+            raise ProviderUnavailable("the state file cannot be written")
+
+    with pytest.raises(ProviderUnavailable, match="state file"):
+        stand.provider(store=Failing(stand.state)).rotate()
+
+    provider = stand.provider()
+    wrapped = provider.wrap(key=KEY, aad=AAD)
+    assert wrapped.startswith("nildb:2:") and opened(stand.provider(), wrapped)
+
+
+def test_a_state_that_cannot_be_written_is_said_to_be_so(stand: Stand) -> None:
+    store = FileStore(stand.state.parent / "none" / "nildb.json")
+
+    with pytest.raises(ProviderUnavailable, match="^the state file cannot be written$"):
+        store.replace(old=None, new="one")
+
+
 # -- memory -----------------------------------------------------------------------------------------------------------
 
 
@@ -492,137 +261,3 @@ def test_a_closed_provider_is_away(stand: Stand) -> None:
     ):
         with pytest.raises(ProviderUnavailable, match="closed"):
             ask()
-
-
-# -- state and the first start ----------------------------------------------------------------------------------------
-
-
-def test_the_state_is_for_its_owner_alone_and_holds_no_key(stand: Stand) -> None:
-    provider = stand.establish()
-
-    assert stand.state.stat().st_mode & 0o777 == 0o600
-    text = stand.state.read_text() + repr(provider) + repr(provider.__dict__["_nodes"])
-    kek, _ = provider._keks[1] if 1 in provider._keks else (provider._kek(1, provider._state), 0)
-    assert kek.hex() not in text and ROOT.hex() not in text
-    assert list(stand.state.parent.glob(".nildb.json.*")) == []
-
-
-@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"format": 1}', '{"collection": "x", "versions": {"1": {}}}'])
-def test_a_lost_or_broken_state_is_said_to_be_lost(stand: Stand, text: str | None) -> None:
-    provider = stand.establish()
-    wrapped = provider.wrap(key=KEY, aad=AAD)
-    stand.state.unlink()
-    if text is not None:
-        stand.state.write_text(text)
-
-    with pytest.raises(StateLost, match="backup"):
-        stand.provider()
-    with pytest.raises(StateLost):
-        provider.wrap(key=KEY, aad=AAD)
-    with pytest.raises(StateLost):
-        provider.rotate()
-    assert opened(provider, wrapped)
-
-
-def test_a_lost_state_is_not_replaced_by_a_new_one(stand: Stand) -> None:
-    stand.establish()
-    stand.state.unlink()
-
-    with pytest.raises(StateLost, match="restore it from a backup"):
-        stand.establish()
-    assert not stand.state.exists()
-    assert [len(documents(stand, number)) for number in (1, 2, 3)] == [1, 1, 1]
-
-
-def test_establishing_twice_changes_nothing(stand: Stand) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    before = stand.state.read_text()
-
-    assert opened(stand.establish(), wrapped)
-    assert stand.state.read_text() == before
-    assert [len(node.collections) for node in stand.cluster.nodes] == [1, 1, 1]
-
-
-@pytest.mark.parametrize("away", [2, 3])
-def test_a_first_start_that_broke_off_is_taken_up_again(stand: Stand, away: int) -> None:
-    text = State(collection="5f3759df-0000-4000-8000-000000000001", versions={}).dump()
-    assert FileStore(stand.state).replace(old=None, new=text)
-    stand.cluster[away].down = True
-    with pytest.raises(ProviderUnavailable):
-        stand.establish()
-    with pytest.raises(StateLost, match="establish"):
-        stand.provider().wrap(key=KEY, aad=AAD)
-
-    stand.cluster[away].down = False
-    assert stand.establish().wrap(key=KEY, aad=AAD).startswith("nildb:1:")
-
-
-def test_nothing_is_written_when_the_first_start_finds_a_node_away(stand: Stand) -> None:
-    stand.cluster[3].down = True
-
-    with pytest.raises(ProviderUnavailable):
-        stand.establish()
-    assert not stand.state.exists() and stand.cluster[1].builders == {}
-
-
-def test_a_stale_writer_does_not_replace_the_state(stand: Stand) -> None:
-    store = FileStore(stand.state)
-
-    assert store.replace(old=None, new="one")
-    assert not store.replace(old=None, new="two")
-    assert not store.replace(old="two", new="three")
-    assert store.load() == "one"
-
-
-# -- what is told -----------------------------------------------------------------------------------------------------
-
-
-def test_no_token_and_no_word_of_a_node_is_told(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
-    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
-    provider = NilDbProvider(
-        nodes=stand.clients(), local=LocalProvider(root=ROOT), store=FileStore(stand.state), now=lambda: stand.now
-    )
-    stand.cluster[1].write = lambda connection: connection.sendall(b"HTTP/1.1 nildb-says-this\r\n\r\n")
-    stand.cluster[2].status = 403
-
-    with pytest.raises(QuorumMissing) as problem:
-        provider.unwrap(wrapped=wrapped, aad=AAD)
-
-    said = caplog.text + str(problem.value) + "".join(str(error) for _, error in provider.faults)
-    assert "node=1 code=provider_unavailable" in said and "node=2 code=provider_denied" in said
-    assert "nildb-says" not in said and "told to" not in said and "eyJ" not in said
-    assert not any(token in said for node in stand.cluster.nodes for token in node.tokens)
-    assert all(error.__cause__ is None for _, error in provider.faults)
-
-
-def test_the_nodes_are_numbered_in_their_order(stand: Stand) -> None:
-    stand.establish()
-    nodes = stand.clients()
-
-    for wrong in (nodes[:2], [nodes[1], nodes[0], nodes[2]], [*nodes, nodes[0]]):
-        with pytest.raises(ValueError):
-            NilDbProvider(nodes=wrong, local=LocalProvider(root=ROOT), store=FileStore(stand.state))
-
-
-def test_a_node_of_another_machine_needs_tls(stand: Stand) -> None:
-    with pytest.raises(ValueError, match="https"):
-        stand.client(1, url="http://nildb.example")
-    assert repr(stand.client(1, url="https://nildb.example")) == "NodeClient(1)"
-
-
-def test_a_document_that_the_schema_forbids_is_denied(stand: Stand) -> None:
-    stand.establish()
-    collection = State.parse(stand.state.read_text()).collection
-
-    with pytest.raises(ProviderDenied, match="400"):
-        stand.client(1).create(collection=collection, document={"_id": "x", "kid": "y", "share": "z"})
-    assert len(documents(stand, 1)) == 1
-
-
-def test_establishing_is_a_door_of_its_own(stand: Stand) -> None:
-    provider = establish(
-        nodes=stand.clients(), local=LocalProvider(root=ROOT), store=FileStore(stand.state), name="ada"
-    )
-
-    assert provider.wrap(key=KEY, aad=AAD).startswith("nildb:1:")
-    assert [node.builders[stand.signer.did]["name"] for node in stand.cluster.nodes] == ["ada"] * 3

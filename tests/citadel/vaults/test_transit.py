@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import hvac
@@ -15,23 +14,10 @@ from citadel.vaults.provider import (
     WrapRefused,
     WrapUnknown,
 )
-from citadel.vaults.transit import MAX_BODY, TransitMissing, TransitProvider
+from citadel.vaults.transit import TransitMissing, TransitProvider
+from tests.citadel.vaults.conftest import TOKEN, transit
 from tests.citadel.vaults.flips import AAD, KEY, flipped_bits, flipped_characters, foreign
 from tests.support.transit import Transit
-
-TOKEN = "hvs.CAESIJlWh0isthis"
-
-
-@pytest.fixture
-def vault() -> Iterator[Transit]:
-    """A Vault that is unsealed and holds one version of the key ``obscura``."""
-    peer = Transit(token=TOKEN)
-    yield peer
-    peer.stop()
-
-
-def provider(vault: Transit, **options: object) -> TransitProvider:
-    return TransitProvider(**{"address": vault.url, "token": lambda: TOKEN, **options})
 
 
 def configured(vault: Transit, **settings: int) -> None:
@@ -42,14 +28,14 @@ def configured(vault: Transit, **settings: int) -> None:
 
 
 def test_what_is_wrapped_is_unwrapped(vault: Transit) -> None:
-    one: KeyProvider = provider(vault)
+    one: KeyProvider = transit(vault)
 
     wrapped = one.wrap(key=KEY, aad=AAD)
 
     assert wrapped.startswith("transit:vault:v1:")
     assert one.unwrap(wrapped=wrapped, aad=AAD) == KEY
     assert one.wrap(key=KEY, aad=AAD) != wrapped
-    assert provider(vault).unwrap(wrapped=wrapped, aad=AAD) == KEY
+    assert transit(vault).unwrap(wrapped=wrapped, aad=AAD) == KEY
     one.close()
 
 
@@ -57,15 +43,15 @@ def test_what_is_wrapped_is_unwrapped(vault: Transit) -> None:
 @pytest.mark.parametrize("aad", [b"", AAD + b"\0", b"tenant 8, version 3"])
 def test_another_aad_is_refused(vault: Transit, aad: bytes, failed: int) -> None:
     vault.failed_authentication = failed
-    wrapped = provider(vault).wrap(key=KEY, aad=AAD)
+    wrapped = transit(vault).wrap(key=KEY, aad=AAD)
 
     with pytest.raises(WrapRefused):
-        provider(vault).unwrap(wrapped=wrapped, aad=aad)
+        transit(vault).unwrap(wrapped=wrapped, aad=aad)
 
 
 def test_another_aad_is_refused_even_where_vault_ignores_it(vault: Transit) -> None:
     vault.knows_associated_data = False
-    one = provider(vault)
+    one = transit(vault)
     wrapped = one.wrap(key=KEY, aad=AAD)
 
     assert one.unwrap(wrapped=wrapped, aad=AAD) == KEY
@@ -74,7 +60,7 @@ def test_another_aad_is_refused_even_where_vault_ignores_it(vault: Transit) -> N
 
 
 def test_an_empty_aad_is_bound_as_well(vault: Transit) -> None:
-    one = provider(vault)
+    one = transit(vault)
     wrapped = one.wrap(key=KEY, aad=b"")
 
     assert one.unwrap(wrapped=wrapped, aad=b"") == KEY
@@ -83,7 +69,7 @@ def test_an_empty_aad_is_bound_as_well(vault: Transit) -> None:
 
 
 def test_every_flipped_bit_is_refused(vault: Transit) -> None:
-    one = provider(vault)
+    one = transit(vault)
     changed = list(flipped_bits(one.wrap(key=KEY, aad=AAD)))
 
     assert len(changed) == (12 + 64 + 16) * 8
@@ -93,14 +79,14 @@ def test_every_flipped_bit_is_refused(vault: Transit) -> None:
 
 
 def test_every_changed_character_is_refused_or_unknown(vault: Transit) -> None:
-    one = provider(vault)
+    one = transit(vault)
     for wrapped in flipped_characters(one.wrap(key=KEY, aad=AAD)):
         with pytest.raises((WrapRefused, WrapUnknown)):
             one.unwrap(wrapped=wrapped, aad=AAD)
 
 
 def test_what_is_not_its_own_text_is_unknown_and_vault_is_not_asked(vault: Transit) -> None:
-    one = provider(vault)
+    one = transit(vault)
     wrapped = one.wrap(key=KEY, aad=AAD)
     asked = len(vault.requests)
 
@@ -115,7 +101,7 @@ def test_what_is_not_its_own_text_is_unknown_and_vault_is_not_asked(vault: Trans
 
 
 def test_a_relabelled_version_is_refused_and_one_to_come_unknown(vault: Transit) -> None:
-    one = provider(vault)
+    one = transit(vault)
     wrapped = one.wrap(key=KEY, aad=AAD)
     one.rotate()
 
@@ -128,7 +114,7 @@ def test_a_relabelled_version_is_refused_and_one_to_come_unknown(vault: Transit)
 @pytest.mark.parametrize("tells", [True, False])
 def test_old_versions_unwrap_after_a_rotation_until_the_minimum_is_raised(vault: Transit, tells: bool) -> None:
     vault.rotation_tells = tells
-    one = provider(vault)
+    one = transit(vault)
     old = one.wrap(key=KEY, aad=AAD)
 
     assert one.rotate() == 2
@@ -143,7 +129,7 @@ def test_old_versions_unwrap_after_a_rotation_until_the_minimum_is_raised(vault:
 
 
 def test_a_wrong_token_is_denied_and_never_told(vault: Transit) -> None:
-    one = provider(vault, token=lambda: "hvs.wrong")
+    one = transit(vault, token=lambda: "hvs.wrong")
 
     for ask in (lambda: one.wrap(key=KEY, aad=AAD), one.rotate):
         with pytest.raises(ProviderDenied, match="^Vault refuses our token$") as problem:
@@ -155,102 +141,14 @@ def test_a_wrong_token_is_denied_and_never_told(vault: Transit) -> None:
 @pytest.mark.parametrize("token", ["", "hvs.x\nX-Vault-Namespace: other", "hvs.\u00f8", " \t\n"])
 def test_what_is_no_token_is_not_sent(vault: Transit, token: str) -> None:
     with pytest.raises(ProviderDenied):
-        provider(vault, token=lambda: token).wrap(key=KEY, aad=AAD)
+        transit(vault, token=lambda: token).wrap(key=KEY, aad=AAD)
     assert vault.requests == []
-
-
-def test_a_sealed_vault_is_away_and_opens_again(vault: Transit) -> None:
-    one = provider(vault)
-    wrapped = one.wrap(key=KEY, aad=AAD)
-    vault.sealed = True
-
-    for ask in (lambda: one.unwrap(wrapped=wrapped, aad=AAD), lambda: one.wrap(key=KEY, aad=AAD), one.rotate):
-        with pytest.raises(ProviderUnavailable, match="^Vault is sealed"):
-            ask()
-    vault.sealed = False
-    assert one.unwrap(wrapped=wrapped, aad=AAD) == KEY
-
-
-@pytest.mark.parametrize("status", [429, 473, 500, 502, 503])
-def test_a_failing_vault_is_away(vault: Transit, status: int) -> None:
-    one = provider(vault)
-    wrapped = one.wrap(key=KEY, aad=AAD)
-    vault.status = status
-
-    with pytest.raises(ProviderUnavailable):
-        one.unwrap(wrapped=wrapped, aad=AAD)
-
-
-@pytest.mark.parametrize("status", [301, 307])
-def test_a_redirect_is_not_followed(vault: Transit, status: int) -> None:
-    vault.status = status
-    one = provider(vault)
-
-    for ask in (lambda: one.wrap(key=KEY, aad=AAD), one.rotate):
-        with pytest.raises(ProviderUnavailable):
-            ask()
-
-
-def test_a_vault_that_is_gone_is_away(vault: Transit) -> None:
-    one = provider(vault)
-    wrapped = one.wrap(key=KEY, aad=AAD)
-    vault.stop()
-
-    with pytest.raises(ProviderUnavailable, match="^Vault is not reached$"):
-        provider(vault).unwrap(wrapped=wrapped, aad=AAD)
-
-
-def test_a_vault_that_does_not_answer_in_time_is_away(vault: Transit) -> None:
-    vault.awake.clear()
-
-    with pytest.raises(ProviderUnavailable, match="^Vault is not reached$"):
-        provider(vault, timeout=0.2).wrap(key=KEY, aad=AAD)
-
-
-@pytest.mark.parametrize("status", [200, 400, 500])
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"7",
-        b'{"data": []}',
-        b'{"data": {}}',
-        b'{"data": {"ciphertext": 7, "plaintext": 7}}',
-        b'{"data": {"ciphertext": "vault:v1:x", "plaintext": "!"}}',
-        b'{"errors": {}}',
-        b'{"errors": [7, null]}',
-        b'{"errors": "cipher"}',
-        b"[" * 100_000,
-        b'"' + b"x" * (2 * MAX_BODY) + b'"',
-    ],
-    ids=range(13),
-)
-def test_nonsense_is_no_answer(vault: Transit, body: bytes, status: int) -> None:
-    one = provider(vault)
-    wrapped = one.wrap(key=KEY, aad=AAD)
-    vault.body, vault.status = body, status
-
-    for ask in (lambda: one.wrap(key=KEY, aad=AAD), lambda: one.unwrap(wrapped=wrapped, aad=AAD), one.rotate):
-        with pytest.raises((ProviderUnavailable, ProviderDenied)):
-            ask()
-
-
-@pytest.mark.parametrize("plain", ["", "AAAA", "A" * 43 + "="])
-def test_a_plaintext_that_we_did_not_make_is_refused(vault: Transit, plain: str) -> None:
-    one = provider(vault)
-    wrapped = one.wrap(key=KEY, aad=AAD)
-    vault.body = b'{"data": {"plaintext": "%s"}}' % plain.encode()
-
-    with pytest.raises(WrapRefused):
-        one.unwrap(wrapped=wrapped, aad=AAD)
 
 
 @pytest.mark.parametrize("options", [{"key": "other"}, {"mount": "kv"}])
 def test_a_key_or_mount_that_is_not_there_is_denied(vault: Transit, options: dict) -> None:
-    wrapped = provider(vault).wrap(key=KEY, aad=AAD)
-    one = provider(vault, **options)
+    wrapped = transit(vault).wrap(key=KEY, aad=AAD)
+    one = transit(vault, **options)
 
     for ask in (lambda: one.wrap(key=KEY, aad=AAD), lambda: one.unwrap(wrapped=wrapped, aad=AAD), one.rotate):
         with pytest.raises(ProviderDenied, match="no such key or mount"):
@@ -281,30 +179,15 @@ def test_without_address_or_token_there_is_none(env: dict) -> None:
         TransitProvider.from_env(env)
 
 
-def test_neither_proxies_nor_other_tokens_of_the_environment_are_used(
-    vault: Transit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")
-    monkeypatch.setenv("VAULT_TOKEN", "hvs.other")
-
-    assert provider(vault).wrap(key=KEY, aad=AAD).startswith("transit:vault:v1:")
-
-
-def test_a_vault_of_another_machine_needs_tls(vault: Transit) -> None:
-    with pytest.raises(ValueError, match="https"):
-        provider(vault, address="http://vault.example:8200")
-
-
 @pytest.mark.parametrize("length", [0, 31, 33])
 def test_only_keys_of_32_bytes_are_wrapped(vault: Transit, length: int) -> None:
     with pytest.raises(ValueError):
-        provider(vault).wrap(key=bytes(length), aad=AAD)
+        transit(vault).wrap(key=bytes(length), aad=AAD)
     assert vault.requests == []
 
 
 def test_a_closed_provider_is_away(vault: Transit) -> None:
-    one = provider(vault)
+    one = transit(vault)
     wrapped = one.wrap(key=KEY, aad=AAD)
     one.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from tests.support.nildb.node import Answer, Node, Refusal, now
 class ServedNode(Node):
     """A node at `url`. The attributes are its switches, and what it has seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__()
         self.down = False
         """Connections are taken and closed without a word."""
@@ -29,7 +30,7 @@ class ServedNode(Node):
         """Answered in place of anything else."""
         self.tokens: list[str] = []
         self.requests: list[str] = []
-        self._loopback = Loopback(_handler(self))
+        self._loopback = Loopback(_handler(self), tls)
         self.url = self._loopback.url
 
     def stop(self) -> None:
