@@ -39,22 +39,27 @@ def test_a_flipped_share_is_recorded_and_the_other_two_suffice(stand: Stand, lia
     assert isinstance(error, ShareTampered) and node == error.node == liar
 
 
-def test_every_flipped_bit_of_a_share_is_a_lie(stand: Stand) -> None:
-    stand.establish()
+def test_every_changed_character_of_a_share_is_a_lie(stand: Stand) -> None:
+    wrapped = stand.establish().wrap(key=KEY, aad=AAD)
     true = documents(stand, 1)[0]["share"]["%share"]
-    provider = stand.provider()
-    entry = State.parse(stand.state.read_text()).versions[1]
-    material = LocalProvider(root=ROOT).unwrap(
-        wrapped=entry.material,
-        aad=entry.aad(number=1, collection=State.parse(stand.state.read_text()).collection),
-    )
+    stand.cluster[3].down = True
 
-    assert shares.is_sealed_under(material=material, share=true)
-    for place in range(len(true)):
-        told = true[:place] + chr(ord(true[place]) ^ 1) + true[place + 1 :]
-        assert shares.fingerprint(told) != entry.shares[0]
-    assert not shares.is_sealed_under(material=material, share=flipped(documents(stand, 1)[0])["share"]["%share"])
-    provider.close()
+    for place, character in enumerate(true):
+        told = true[:place] + chr(ord(character) ^ 1) + true[place + 1 :]
+        stand.cluster[1].lie = lambda document, told=told: {**document, "share": {"%share": told}}
+        with pytest.raises(ShareTampered, match="node 1"):
+            stand.provider().unwrap(wrapped=wrapped, aad=AAD)
+    stand.cluster[1].lie = None
+    assert len(true) == 120 and opened(stand.provider(), wrapped)
+
+
+def test_a_share_whose_mac_is_wrong_is_told_from_one_whose_mac_is_right() -> None:
+    material, parts = shares.split(secret=KEY)
+
+    assert all(shares.is_sealed_under(material=material, share=part) for part in parts)
+    assert not any(shares.is_sealed_under(material=bytes(32), share=part) for part in parts)
+    for share in (flipped({"share": {"%share": parts[0]}})["share"]["%share"], "", "AAAA", "no base64", parts[0][:40]):
+        assert not shares.is_sealed_under(material=material, share=share)
 
 
 def test_a_replayed_share_of_an_old_version_is_a_lie(stand: Stand) -> None:
