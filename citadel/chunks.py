@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from citadel.domain.frames import BadFrame, FrameTooLarge, Message, Splitter, pack, unpack
-from citadel.questions import Entry, SignerRefused, SignerUnavailable, parts
+from citadel.questions import (
+    KEY_PATIENCE_S,
+    KEY_PAUSE_S,
+    KEY_PENDING,
+    Entry,
+    SignerRefused,
+    SignerUnavailable,
+    WrappedKey,
+    parts,
+)
 
 SILENCE, UNSENT = 0, -1
 
@@ -124,14 +133,24 @@ class ChunkSender:
         signer.write(frame)
         return await flight.done
 
-    async def open(self, entries: Sequence[Entry]) -> list[tuple[bytes, str]]:
+    async def open(self, entries: Sequence[Entry], keys: Sequence[WrappedKey] = ()) -> list[tuple[bytes, str]]:
         """Open accounts for signing; the (account, code) of those that were refused.
 
+        :param keys: the wrapped keys they are sealed under
         :raises SignerUnavailable: the signer does not answer
+        :raises SignerRefused: code ``key_pending``: the key provider has not answered for seconds
         """
         refused = []
+        give_up = time.monotonic() + KEY_PATIENCE_S
         for part in parts(entries):
-            answer = await self._ask(self._signer_link, "open", entries=part)
+            while True:
+                try:
+                    answer = await self._ask(self._signer_link, "open", entries=part, keys=[list(key) for key in keys])
+                    break
+                except SignerRefused as refusal:
+                    if refusal.code != KEY_PENDING or time.monotonic() > give_up:
+                        raise
+                await asyncio.sleep(KEY_PAUSE_S)
             refused += [(account, code) for account, code in answer["refused"]]
         return refused
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from citadel.chunks import SILENCE, UNSENT, Chunk, ChunkSender, OnResults, Result, Row
-from citadel.questions import Entry, SignerClient, SignerRefused, SignerUnavailable
+from citadel.questions import Entry, SignerClient, SignerRefused, SignerUnavailable, WrappedKey
 
 __all__ = [
     "SILENCE",
@@ -17,4 +17,5 @@ __all__ = [
     "SignerClient",
     "SignerRefused",
     "SignerUnavailable",
+    "WrappedKey",
 ]

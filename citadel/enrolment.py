@@ -7,7 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from citadel import addresses, reads
+from citadel import addresses, keyring, reads
 from citadel.client import SignerClient, SignerRefused
 from citadel.domain import permissions
 from citadel.domain.permissions import Finding, Verdict
@@ -19,8 +19,6 @@ from obscura.core.audit import write as audit
 from obscura.core.errors import Unavailable
 from obscura.core.events import announce
 from obscura.core.nudge.send import nudge
-from tenants import services as tenants
-from tenants.scope import current
 
 Status = ExchangeAccount.Status
 
@@ -70,6 +68,7 @@ def ask_venue(account: ExchangeAccount) -> Verdict:
         environment=account.environment,
         paths=(_ACCOUNT, _RESTRICTIONS),
         address=addresses.in_use(account.egress_address),
+        keys=keyring.held(),
     )
     return permissions.of_binance(answers[0], answers[1] if len(answers) > 1 else None)
 
@@ -118,7 +117,7 @@ def forget(*, account_id: UUID) -> None:
 
 def tenant_id() -> int:
     """The id of the tenant of the present context."""
-    return int(tenants.tenant_by_schema(current()).pk)
+    return keyring.tenant_id()
 
 
 def _pending(account_id: UUID) -> ExchangeAccount | None:
@@ -135,24 +134,29 @@ def _enveloped(account: ExchangeAccount) -> bool:
         return False
     signer = SignerClient(run_dir=settings.RUN_DIR)
     try:
-        envelopes, hint = signer.enrol(tenant=tenant_id(), account=account.pk.bytes, sealed=bytes(credential.sealed))
+        version = keyring.active(signer)
+        envelopes, hint = signer.enrol(
+            tenant=tenant_id(),
+            account=account.pk.bytes,
+            sealed=bytes(credential.sealed),
+            version=version,
+            keys=keyring.held(),
+        )
     except SignerRefused as refusal:
+        if refusal.code in keyring.WAITS:
+            raise keyring.KeysAway from None
         words = _MISPLACED if refusal.code == SealedForAnother.code else _UNSEALABLE
         conclude(account, Verdict(Finding.BAD, words), was=Status.PENDING, actor=SYSTEM)
         return False
     finally:
         signer.close()
     with transaction.atomic():
+        keyring.still_active(version)
         # Two runs make two sets of envelopes of the same secret; the first one written stays.
         taken = Credential.objects.filter(account=account, sealed__isnull=False).update(
-            envelopes=envelopes, sealed=None, key_version=_version(envelopes)
+            envelopes=envelopes, sealed=None, key_version=version
         )
         if taken:
             ExchangeAccount.objects.filter(pk=account.pk).update(hint=hint)
             audit.record("citadel.account.sealed", actor=SYSTEM, subject=f"account:{account.pk}")
     return True
-
-
-def _version(envelopes: dict[str, str]) -> int:
-    """The key version in ``nil:v{n}:{payload}``, the lowest where they differ."""
-    return min(int(text.split(":")[1][1:]) for text in envelopes.values())

@@ -65,7 +65,10 @@ class Credential(models.Model):
 
 
 class KeyVersion(models.Model):
-    """A version of this tenant's key-encryption key."""
+    """A version of this tenant's key-encryption key. One is active: what is sealed now is sealed under it.
+
+    Version 1 has no row: it follows from the root key (citadel.signer.tenant_keys), and a tenant's own begin with 2.
+    """
 
     class State(models.TextChoices):
         ACTIVE = "active", "Active"
@@ -75,7 +78,14 @@ class KeyVersion(models.Model):
 
     version = models.PositiveIntegerField(unique=True)
     state = models.CharField(max_length=12, choices=State, default=State.ACTIVE)
+    wrapped = models.TextField(blank=True, default="", help_text="As the provider wrapped it; empty: destroyed.")
     created_at = models.DateTimeField()
+    destroyed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["state"], condition=models.Q(state="active"), name="one_active_key_version")
+        ]
 
     def __str__(self) -> str:
         return f"v{self.version} ({self.state})"

@@ -35,6 +35,11 @@ class SignerRefused(Problem):
 _OPEN_AT_A_TIME = 250
 """Accounts in one frame: opening takes the signer some 10 microseconds each, and orders wait meanwhile."""
 
+KEY_PENDING, KEY_PAUSE_S, KEY_PATIENCE_S = "key_pending", 0.03, 8.0
+
+WrappedKey = tuple[int, int, str]
+"""A tenant's key as the provider wrapped it: tenant, version, text."""
+
 Entry = tuple[int, bytes, Mapping[str, str]] | tuple[int, bytes, Mapping[str, str], Sequence[bytes]]
 """An account to open: tenant, 16 bytes of its UUID, envelopes by field; and the mandates of what trades on it."""
 
@@ -78,20 +83,59 @@ class SignerClient:
         answer = self._ask("intake_key")
         return answer["key"], answer["kid"]
 
-    def enrol(self, *, tenant: int, account: bytes, sealed: bytes) -> tuple[dict[str, str], str]:
+    def new_key(self, *, tenant: int, version: int) -> str:
+        """A new key of a tenant, wrapped by the key provider.
+
+        :raises SignerRefused: codes ``key_pending`` (for longer than this waits), ``key_version_retired`` and
+            those of the provider
+        """
+        return str(self._with_keys("new_key", tenant=tenant, version=version)["wrapped"])
+
+    def hold(self, keys: Sequence[WrappedKey]) -> None:
+        """Have the signer take in a tenant's keys."""
+        self._with_keys("open", entries=[], keys=[list(key) for key in keys])
+
+    def retire(self, *, tenant: int, minimum: int) -> int:
+        """Have nothing opened any more that is sealed under a version below `minimum`. How many keys were dropped.
+
+        :raises SignerRefused: code ``key_version_unknown``: no key is held that follows
+        """
+        return int(self._ask("retire", tenant=tenant, minimum=minimum)["dropped"])
+
+    def rewrap(
+        self, entries: Sequence[Entry], *, version: int, keys: Sequence[WrappedKey]
+    ) -> tuple[dict[bytes, dict[str, str]], list[tuple[bytes, str]]]:
+        """The same envelopes by account, wrapped under another version; and (account, code) of what did not open."""
+        done: dict[bytes, dict[str, str]] = {}
+        refused: list[tuple[bytes, str]] = []
+        for part in parts(entries):
+            answer = self._with_keys("rewrap", entries=part, version=version, keys=[list(key) for key in keys])
+            done.update(answer["rewrapped"])
+            refused += [(account, code) for account, code in answer["refused"]]
+        return done, refused
+
+    def enrol(
+        self, *, tenant: int, account: bytes, sealed: bytes, version: int = 1, keys: Sequence[WrappedKey] = ()
+    ) -> tuple[dict[str, str], str]:
         """Turn a sealed credential into envelopes by field; also the last four characters of the API key.
 
+        :param version: of the tenant's keys, to seal under
+        :param keys: the tenant's wrapped keys, of which the signer takes in those it does not hold
         :raises SignerRefused: codes ``sealed_*`` (not to the intake key, or not for this account of this tenant) and
             ``credential_malformed`` (no usable fields)
         """
-        answer = self._ask("enrol", tenant=tenant, account=account, sealed=sealed)
+        wrapped = [list(key) for key in keys]
+        answer = self._with_keys("enrol", tenant=tenant, account=account, sealed=sealed, version=version, keys=wrapped)
         return answer["envelopes"], answer["hint"]
 
-    def open(self, entries: Sequence[Entry]) -> tuple[int, list[tuple[bytes, str]]]:
-        """Open accounts (tenant, account, envelopes) for signing: how many were, and (account, code) of the others."""
+    def open(self, entries: Sequence[Entry], keys: Sequence[WrappedKey] = ()) -> tuple[int, list[tuple[bytes, str]]]:
+        """Open accounts for signing: how many were, and (account, code) of the others.
+
+        :param keys: the wrapped keys they are sealed under
+        """
         opened, refused = 0, []
         for part in parts(entries):
-            answer = self._ask("open", entries=part)
+            answer = self._with_keys("open", entries=part, keys=[list(key) for key in keys])
             opened += answer["opened"]
             refused += [(account, code) for account, code in answer["refused"]]
         return opened, refused
@@ -121,6 +165,17 @@ class SignerClient:
     def close(self) -> None:
         with self._lock:
             self._drop()
+
+    def _with_keys(self, op: str, **fields: Any) -> Message:
+        """Ask what may need a key that the signer has to ask for first; then it is asked again, for a few seconds."""
+        give_up = time.monotonic() + KEY_PATIENCE_S
+        while True:
+            try:
+                return self._ask(op, **fields)
+            except SignerRefused as refusal:
+                if refusal.code != KEY_PENDING or time.monotonic() > give_up:
+                    raise
+            time.sleep(KEY_PAUSE_S)
 
     def _ask(self, op: str, **fields: Any) -> Message:
         ident = next(self._ids)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from django.conf import settings
 
-from citadel.client import Chunk, ChunkSender, Row, SignerClient
+from citadel.client import Chunk, ChunkSender, Row, SignerClient, WrappedKey
 from citadel.domain.permissions import Answer
 from obscura.core import clock
 
@@ -23,17 +23,19 @@ def ask(
     environment: str,
     paths: Sequence[str],
     address: str = "",
+    keys: Sequence[WrappedKey] = (),
 ) -> list[Answer]:
     """Put signed GETs to Binance (spot) one after the other, until one is not answered with 200.
 
     :param address: where they leave from; a key may be good from there alone
+    :param keys: the tenant's wrapped keys
     :returns: an answer for each path that was asked, in order
     :raises citadel.client.SignerRefused: the envelopes do not open for this account
     :raises citadel.client.SignerUnavailable: the signer does not answer
     """
     signer = SignerClient(run_dir=settings.RUN_DIR)
     try:
-        _, refused = signer.open([(tenant_id, account, envelopes)])
+        _, refused = signer.open([(tenant_id, account, envelopes)], keys)
     finally:
         signer.close()
     if refused:

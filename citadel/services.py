@@ -17,6 +17,12 @@ from citadel.enrolment import VenueAway, enrol, forget
 from citadel.events import AccountRevoked
 from citadel.intake import keys as intake
 from citadel.intake.keys import VaultNotReady, publish_intake_key
+from citadel.keyring import KeyRotated, KeysAway, KeyVersionState
+from citadel.keyring import held as wrapped_keys
+from citadel.keyring import rewrap as rewrap_envelopes
+from citadel.keyring import rotate as rotate_keys
+from citadel.keyring import set_disabled as set_key_disabled
+from citadel.keyring import shred as shred_keys
 from citadel.mandates import MandateKeyMissing, seal_mandate, tell_mandates
 from citadel.mandates import able as can_seal_mandates
 from citadel.models import Credential, ExchangeAccount
@@ -34,6 +40,9 @@ __all__ = [
     "AccountUnchecked",
     "CredentialsInvalid",
     "ExchangeUnknown",
+    "KeyRotated",
+    "KeyVersionState",
+    "KeysAway",
     "LabelTaken",
     "MandateKeyMissing",
     "PaperVenueAway",
@@ -53,10 +62,15 @@ __all__ = [
     "open_paper_account",
     "publish_intake_key",
     "revoke_account",
+    "rewrap_envelopes",
+    "rotate_keys",
     "seal_mandate",
+    "set_key_disabled",
+    "shred_keys",
     "some_account",
     "supported_exchanges",
     "tell_mandates",
+    "wrapped_keys",
 ]
 
 LONGEST_LABEL = 60

@@ -22,6 +22,12 @@ def enrol(*, account_id: str, **_: object) -> None:
     services.enrol(account_id=UUID(account_id))
 
 
+@nudged("citadel.rewrap")
+def rewrap(**_: object) -> None:
+    """Wrap a tenant's envelopes under its active key version. Killed, it comes back and goes on."""
+    services.rewrap_envelopes()
+
+
 @nudged("citadel.forget")
 def forget(*, account_id: str, **_: object) -> None:
     """Close an account in the signer."""

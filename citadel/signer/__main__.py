@@ -1,12 +1,18 @@
 """The signer: the only process that opens exchange secrets. `python -m citadel.signer`.
 
-Reads $OBSCURA_RUN (directory of the sockets), the root key (32 bytes hex, required) from $OBSCURA_ROOT_KEY,
-$OBSCURA_ROOT_KEY_FILE or $CREDENTIALS_DIRECTORY/obscura-root-key, $OBSCURA_MANDATE_KEY or $OBSCURA_MANDATE_KEY_FILE
-(likewise, shared with the processes that agree terms), $OBSCURA_VAULT (directory of the journal, default vault/ beside
-the sockets), $OBSCURA_ACCOUNT_CAPS (caps of accounts that have none of their own: dollars in an order, a minute and a
-day, and the highest leverage, default "50000,250000,1000000,20"), $OBSCURA_SIGNER_UIDS and $OBSCURA_SIGNER_EGRESS_UIDS
-(callers, and users the egress may be of, besides our own uid), $OBSCURA_SIGNER_UID (a user of its own that it becomes,
-started as root; the sockets' group has the same number), $OBSCURA_SIGNER_ACCOUNTS (accounts kept open, default 50,000).
+Reads from the environment:
+
+OBSCURA_RUN                 directory of the sockets
+OBSCURA_ROOT_KEY            32 bytes in hex; or _FILE, or $CREDENTIALS_DIRECTORY/obscura-root-key
+OBSCURA_MANDATE_KEY         likewise, or _FILE; shared with the processes that agree terms
+OBSCURA_KEYS                the key provider (citadel.vaults.configured), default local
+OBSCURA_SIGNER_STATE        directory of the journal, default vault/ beside the sockets
+OBSCURA_ACCOUNT_CAPS        caps of accounts that have none of their own: dollars in an order, a minute and a day, and
+                            the highest leverage, default "50000,250000,1000000,20"
+OBSCURA_SIGNER_UIDS         callers besides our own user
+OBSCURA_SIGNER_EGRESS_UIDS  users the egress may be of, besides our own
+OBSCURA_SIGNER_UID          a user of its own that it becomes, started as root; the sockets' group has the same number
+OBSCURA_SIGNER_ACCOUNTS     accounts kept open, default 50,000
 """
 
 from __future__ import annotations
@@ -17,7 +23,6 @@ import sys
 import time
 from collections import Counter
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 
 from nacl.public import PrivateKey
 
@@ -34,8 +39,9 @@ from citadel.signer.marks import Marks
 from citadel.signer.ops import Signer
 from citadel.signer.server import Server
 from citadel.signer.tenant_keys import Keeper, TenantKeys
+from citadel.vaults import configured
 from citadel.vaults.local import LocalVault, RootKeyMissing, derive, forget_root_key, read_root_key
-from citadel.vaults.local_provider import LocalProvider
+from citadel.vaults.provider import ProviderError
 
 _CAPS = "50000,250000,1000000,20"
 
@@ -52,18 +58,17 @@ def main() -> int:
         directory = processes.run_dir()
         processes.hold(directory, "signer")
         caps = read_caps(os.environ.get("OBSCURA_ACCOUNT_CAPS", _CAPS))
-    except (RootKeyMissing, KeyMissing, CapsInvalid, processes.AlreadyRunning) as error:
+        keeper = _keeper(root)
+    except (RootKeyMissing, KeyMissing, CapsInvalid, ProviderError, processes.AlreadyRunning) as error:
         log.line("refused_to_start", code=error.code, remedy=(error.__doc__ or "").strip())
         return 1
     own = processes.number("OBSCURA_SIGNER_UID")
-    folder = Path(os.environ.get("OBSCURA_VAULT") or directory / "vault")
-    journal = Journal(folder)
+    journal = Journal(configured.state_folder())
     path = directory / "signer.sock"
     listener = processes.listen(path, group=own)
     if own is not None:
         sandbox.become(own)
         processes.harden()  # a change of user undoes it
-    keeper = _keeper(root)
     intake = PrivateKey(derive(root, "intake/x25519/1"))
     shared = LocalVault(root=root)
     del root
@@ -104,8 +109,7 @@ def main() -> int:
     egress.attend(server.watch, server.unwatch)
     egress.keep()
     signer.rehearse()
-    kept = os.environ.get("OBSCURA_KEYS", "local")
-    log.line("start", pid=os.getpid(), keys=kept, locked=locked, sandbox=sandbox.close())
+    log.line("start", pid=os.getpid(), keys=configured.kind(), locked=locked, sandbox=sandbox.close())
     server.serve()
     refusals.tell()
     with contextlib.suppress(PermissionError):  # of a directory that is another user's, it may not be taken away
@@ -115,8 +119,14 @@ def main() -> int:
 
 
 def _keeper(root: bytes) -> Keeper:
-    """The key provider that OBSCURA_KEYS names."""
-    return Here(LocalProvider(root=root))
+    """The way to the key provider: one that asks others gets a process of its own.
+
+    :raises ProviderError: it is not configured
+    """
+    if configured.kind() == "local":
+        return Here(configured.provider(root))
+    configured.provider(root).close()  # what is wrong with the configuration is found here, and said
+    return Beside(lambda: configured.provider(root))
 
 
 class CapsInvalid(ValueError):

@@ -21,7 +21,7 @@ from citadel.signer.keys import Keyring, SigningKey
 from citadel.signer.ledger import Ledger
 from citadel.signer.requests import Desk, Signed
 from citadel.signer.tenant_keys import SHARED, KeyPending, TenantKeys
-from citadel.vaults.provider import ProviderError
+from citadel.vaults.provider import ProviderError, WrapRefused, WrapUnknown
 
 MAX_ROWS = 2_000
 MAX_ENTRIES = 1_000
@@ -238,8 +238,8 @@ class Signer:
                 self._vault.hold(_tenant(key[0]), _version(key[1]), key[2])
             except KeyPending as error:
                 pending = error
-            except envelope.KeyVersionUnknown as error:
-                self.refusals[error.code] += 1  # retired: what is sealed under it does not open
+            except (envelope.KeyVersionUnknown, WrapRefused, WrapUnknown) as error:
+                self.refusals[error.code] += 1  # retired, or not ours: what is sealed under it does not open
         if pending is not None:
             raise pending
 

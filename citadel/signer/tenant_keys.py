@@ -63,6 +63,7 @@ class TenantKeys:
     def __init__(self, *, shared: LocalVault, keeper: Keeper, minimum: Callable[[int], int]) -> None:
         self._shared, self._keeper, self._minimum = shared, keeper, minimum
         self._keys: dict[tuple[int, int], AESGCM] = {}
+        self._texts: dict[tuple[int, int], str] = {}
         self._making: dict[tuple[int, int], bytes] = {}
 
     def __repr__(self) -> str:
@@ -90,18 +91,20 @@ class TenantKeys:
         :raises citadel.vaults.provider.ProviderError: it does not open
         """
         self._look(tenant, version)
-        if (tenant, version) in self._keys or version <= SHARED:
+        # Another text is another key, as after a database was restored and the version made anew: what is wrapped by a
+        # key that nobody keeps would be lost, so the one that is kept holds.
+        if version <= SHARED or self._texts.get((tenant, version)) == wrapped:
             return
         key = self._keeper.unwrap(wrapped=wrapped, aad=_aad(tenant, version))
         while len(self._keys) >= MOST:
-            self._keys.pop(next(iter(self._keys)))
-        self._keys[tenant, version] = AESGCM(key)
+            self._forget(next(iter(self._keys)))
+        self._keys[tenant, version], self._texts[tenant, version] = AESGCM(key), wrapped
 
     def drop(self, tenant: int, below: int) -> int:
         """Forget a tenant's versions below one. How many there were."""
         gone = [key for key in self._keys if key[0] == tenant and key[1] < below]
         for key in gone:
-            del self._keys[key]
+            self._forget(key)
         return len(gone)
 
     def highest(self, tenant: int) -> int:
@@ -131,6 +134,9 @@ class TenantKeys:
             return self._key(tenant, version).decrypt(wrapped[:NONCE], wrapped[NONCE:], aad)
         except InvalidTag:
             raise RefusedEnvelope from None
+
+    def _forget(self, key: tuple[int, int]) -> None:
+        del self._keys[key], self._texts[key]
 
     def _look(self, tenant: int, version: int) -> None:
         if version < self._minimum(tenant):

@@ -391,9 +391,10 @@ def lead_key(account_id: UUID) -> str:
     """The API key of the lead's account, the public half of its credentials, as the signer tells it."""
     with tenants.entered(ZERO.schema):
         entries = [(tenant, account.bytes, sealed) for tenant, account, sealed in citadel.envelopes_of([account_id])]
+        keys = citadel.wrapped_keys()
     signer = SignerClient(run_dir=settings.RUN_DIR)
     try:
-        signer.open(entries)
+        signer.open(entries, keys)
         return signer.public(account_id.bytes)
     finally:
         signer.close()

@@ -17,7 +17,8 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 
-from citadel.client import SignerClient
+from citadel import keyring
+from citadel.client import SignerClient, WrappedKey
 from citadel.models import Credential, ExchangeAccount
 from citadel.sealing import seal
 from obscura.core import clock
@@ -120,6 +121,7 @@ class Desk:
         for batch in _batches(rows):
             self.control.open_accounts(batch)
         now = clock.now()
+        version, held = keyring.active(self.signer), keyring.held()
         accounts = [
             ExchangeAccount(
                 id=uuid7(),
@@ -134,8 +136,8 @@ class Desk:
             for user, pair in zip(users, pairs, strict=True)
         ]
         credentials = [
-            Credential(account=account, envelopes=self._envelopes(ref.id, account.id, pair), key_version=1,
-                       created_at=now)
+            Credential(account=account, envelopes=self._envelopes(ref.id, account.id, pair, version, held),
+                       key_version=version, created_at=now)
             for account, pair in zip(accounts, pairs, strict=True)
         ]  # fmt: skip
         ExchangeAccount.objects.bulk_create(accounts, batch_size=BATCH)
@@ -144,10 +146,14 @@ class Desk:
             account.api_key = pair.api_key
         return accounts
 
-    def _envelopes(self, tenant: int, account: UUID, pair: Keys) -> dict[str, str]:
+    def _envelopes(
+        self, tenant: int, account: UUID, pair: Keys, version: int, held: Sequence[WrappedKey]
+    ) -> dict[str, str]:
         fields = {"apiKey": pair.api_key, "secret": pair.secret}
         sealed = seal(intake=self.intake, tenant=tenant, account=account.bytes, fields=fields)
-        envelopes, _ = self.signer.enrol(tenant=tenant, account=account.bytes, sealed=sealed)
+        envelopes, _ = self.signer.enrol(
+            tenant=tenant, account=account.bytes, sealed=sealed, version=version, keys=held
+        )
         return envelopes
 
 

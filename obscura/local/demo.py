@@ -7,12 +7,13 @@ the figures as one JSON object on the last line and ends with 0, or with 1 where
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from obscura.local import boot, stack
+from obscura.local import boot, nodes, stack
 from obscura.local.parts import Plan
 from obscura.local.places import Places
 
@@ -37,8 +38,10 @@ def main() -> int:
     parser.add_argument("--market", choices=("capture", "synthetic", "live"), default="")
     parser.add_argument("--followers", type=int, default=60)
     parser.add_argument("--without", action="append", default=[], help="leave a process out, e.g. web")
+    nodes.option(parser)
     asked = parser.parse_args()
-    boot.prepare()
+    shared = asked.keys == "nildb"
+    var = boot.prepare(var=nodes.empty("nildb") if shared else None)
     born = time.monotonic() - boot.since_start_ms() / 1000
     plan = Plan(market=asked.market, data=stack.data_folder(), without=frozenset(asked.without))
 
@@ -46,7 +49,8 @@ def main() -> int:
         return Demo(plan, where, born=born, once=asked.once, followers=asked.followers).run()
 
     try:
-        code = stack.run(plan=plan, driver=driver)
+        with nodes.shared(var) if shared else contextlib.nullcontext({}) as env:
+            code = stack.run(plan=plan, driver=driver, env=env, stop_servers=shared)
     except stack.AlreadyRunning as error:
         print(f"demo: {error.__doc__}", file=sys.stderr)
         return 1

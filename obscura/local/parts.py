@@ -62,7 +62,7 @@ def early(plan: Plan, places: Places) -> list[Spec]:
             command=[python, "-m", "citadel.signer"],
             env={
                 "OBSCURA_ROOT_KEY_FILE": str(places.root_key),
-                "OBSCURA_VAULT": str(places.vault),
+                "OBSCURA_SIGNER_STATE": str(places.vault),
                 **agrees_terms(places),
             },
             wave=VAULT,

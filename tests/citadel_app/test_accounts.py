@@ -55,10 +55,10 @@ def test_enrolling_makes_envelopes_asks_the_venue_and_activates(ben, connect, bi
     assert now.permissions["withdraw"] is False
     credential = Credential.objects.get()
     assert credential.sealed is None
-    assert credential.key_version == 1
+    assert credential.key_version == 2
     assert {name: text[:7] for name, text in credential.envelopes.items()} == {
-        "apiKey": "nil:v1:",
-        "secret": "nil:v1:",
+        "apiKey": "nil:v2:",
+        "secret": "nil:v2:",
     }
     [(tenant, account, envelopes)] = citadel.envelopes_of([made.id, uuid4()])
     assert (tenant, account, envelopes) == (citadel.enrolment.tenant_id(), made.id, credential.envelopes)
@@ -66,6 +66,7 @@ def test_enrolling_makes_envelopes_asks_the_venue_and_activates(ben, connect, bi
     assert binance.refused == 0
     assert [entry.action for entry in Entry.objects.order_by("id")] == [
         "citadel.account.connected",
+        "citadel.key.made",
         "citadel.account.sealed",
         "citadel.account.active",
     ]

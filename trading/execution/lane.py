@@ -19,7 +19,7 @@ from django.db import connection
 
 import citadel.services
 import pools.services
-from citadel.client import UNSENT, Chunk, ChunkSender, Result, SignerRefused, SignerUnavailable
+from citadel.client import UNSENT, Chunk, ChunkSender, Result, SignerRefused, SignerUnavailable, WrappedKey
 from obscura.core import log
 from tenants import scope
 
@@ -95,15 +95,24 @@ class Lane:
 
     async def _open(self, schema: str, accounts: Sequence[bytes]) -> bool:
         """Open accounts in the signer, with their mandates. False when it could not be asked about all of them."""
-        entries = await asyncio.to_thread(_envelopes, schema, [UUID(bytes=account) for account in accounts])
-        for start in range(0, len(entries), OPEN_AT_ONCE):
-            try:
-                refused = await self._sender.open(entries[start : start + OPEN_AT_ONCE])
-            except (SignerUnavailable, SignerRefused) as error:
-                _logger.warning("lane.signer", code=error.code)
-                return False
-            for _, code in refused:
-                _logger.warning("lane.account_refused", code=code)
+        wanted = list(accounts)
+        for attempt in (1, 2):
+            entries, keys = await asyncio.to_thread(_envelopes, schema, [UUID(bytes=account) for account in wanted])
+            rotated: list[bytes] = []
+            for start in range(0, len(entries), OPEN_AT_ONCE):
+                try:
+                    refused = await self._sender.open(entries[start : start + OPEN_AT_ONCE], keys)
+                except (SignerUnavailable, SignerRefused) as error:
+                    _logger.warning("lane.signer", code=error.code)
+                    return False
+                for account, code in refused:
+                    if code.startswith("key_version_") and attempt == 1:
+                        rotated.append(account)  # wrapped anew between our reading and the signer's
+                    else:
+                        _logger.warning("lane.account_refused", code=code)
+            wanted = rotated
+            if not wanted:
+                break
         return True
 
     def call(self, make: Callable[[ChunkSender], Awaitable[Any]]) -> Future[Any]:
@@ -128,14 +137,20 @@ def _away(result: Result) -> Result:
     return result
 
 
-def _envelopes(schema: str, accounts: list[UUID]) -> list[tuple[int, bytes, dict[str, str], list[bytes]]]:
+_Entries = list[tuple[int, bytes, dict[str, str], list[bytes]]]
+
+
+def _envelopes(schema: str, accounts: list[UUID]) -> tuple[_Entries, list[WrappedKey]]:
     with scope.entered(schema):
         try:
+            # Envelopes before keys: a key that is made meanwhile is of no envelope that was read.
+            envelopes = citadel.services.envelopes_of(account_ids=accounts)
             mandates = pools.services.mandates_of(accounts)
-            return [
-                (tenant, account.bytes, dict(envelopes), mandates.get(account, []))
-                for tenant, account, envelopes in citadel.services.envelopes_of(account_ids=accounts)
+            entries = [
+                (tenant, account.bytes, dict(sealed), mandates.get(account, []))
+                for tenant, account, sealed in envelopes
             ]
+            return entries, citadel.services.wrapped_keys()
         finally:
             connection.close()
 

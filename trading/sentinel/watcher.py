@@ -182,9 +182,10 @@ class Watcher:
 
     async def _open_at_signer(self) -> None:
         found = await self._persist(partial(citadel.envelopes_of, [self.account_id]))
+        keys = await self._persist(citadel.wrapped_keys)
         account = self.account_id.bytes
         entries = [(tenant, account, sealed) for tenant, _, sealed in found]
-        await asyncio.to_thread(self.desk.signer.open, entries)
+        await asyncio.to_thread(self.desk.signer.open, entries, keys)
 
     # What was missed
 

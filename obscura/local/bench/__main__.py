@@ -1,4 +1,4 @@
-"""`python -m obscura.local.bench copies|plan|priority|signer|start`: figures of one run; the last line is one JSON object."""
+"""`python -m obscura.local.bench copies|plan|priority|signer|start`: figures of one run, at last as JSON."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def _processes(folder: Path) -> Iterator[tuple[bytes, int]]:
     port, key = here.recv(), os.urandom(32)
     env = os.environ | {
         "OBSCURA_RUN": str(folder),
-        "OBSCURA_VAULT": str(folder / "vault"),
+        "OBSCURA_SIGNER_STATE": str(folder / "vault"),
         "OBSCURA_ROOT_KEY": os.urandom(32).hex(),
         "OBSCURA_MANDATE_KEY": key.hex(),
         "OBSCURA_PAPER": f"127.0.0.1:{port}",

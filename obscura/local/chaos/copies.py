@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import threading
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from obscura.local import boot, embedded, stack
+from obscura.local import boot, embedded, nodes, stack
 from obscura.local.parts import Plan
 from obscura.local.places import Places
 
@@ -40,12 +41,14 @@ def parser(add: Any) -> None:
     one.add_argument("--seconds", type=float, default=0.0, help="how long leads trade; by default 3 for each kill")
     one.add_argument("--only", default="", help="the ways whose names have these words in them, over and over")
     one.add_argument("--seed", type=int, default=0, help="of moments and victims; by default drawn, and printed")
+    nodes.option(one)
     one.add_argument("--json", action="store_true", help="the figures alone, as one JSON object on the last line")
 
 
 def run(asked: argparse.Namespace) -> int:
     """Run in a state folder of its own, whose servers stop at the end."""
-    var = boot.prepare(var=boot.BASE / "var" / "chaos")
+    shared = asked.keys == "nildb"
+    var = boot.prepare(var=nodes.empty("chaos-nildb") if shared else boot.BASE / "var" / "chaos")
     embedded.stop(var)
     for old in ("paper", "valkey"):
         shutil.rmtree(var / old, ignore_errors=True)
@@ -56,7 +59,9 @@ def run(asked: argparse.Namespace) -> int:
     def driver(plan: Plan, where: Places) -> int:
         return Chaos(where, asked).run(plan)
 
-    return stack.run(plan=plan, driver=driver, name="chaos", only_driver=True, env=TIMES, stop_servers=True)
+    with nodes.shared(var) if shared else contextlib.nullcontext({}) as keys:
+        env = TIMES | keys
+        return stack.run(plan=plan, driver=driver, name="chaos", only_driver=True, env=env, stop_servers=True)
 
 
 class Chaos:
