@@ -134,7 +134,7 @@ class Decoys:
 
     def find_suffix(self, request: bytes) -> tuple[Ref, bytes] | None:
         """The decoy a hash's input ends with, and what stands before it."""
-        for length, count in self._suffixes.items():
+        for length, count in list(self._suffixes.items()):  # another thread may be learning one
             ref = self._table.get(request[-length:]) if count else None
             if ref is not None and ref.derivation == "text" and uses.hashes(ref.exchange, ref.field):
                 return ref, request[:-length]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from citadel import decoys, uses
-from citadel.client import SignerRefused
+from citadel.client import SignerClient, SignerRefused
 from citadel.decoys import Decoys, Facts
+from citadel.domain.frames import pack, unpack
 from citadel.domain.headers import NotSubstituted, substitute
 from citadel.matrix.credentials import credential
 from citadel.matrix.methods import LEFT_OUT, METHODS
@@ -56,10 +57,19 @@ class Direct:
     def sign(self, *, account: bytes, field: str, op: str, derivation: str, args: Sequence[Any]) -> Any:
         self.asked += 1
         self.uses.add(uses.name(field, op, derivation, args))
+        # As frames: what is asked and answered has to travel.
+        question = unpack(pack({"field": field, "primitive": op, "derivation": derivation, "args": args})[4:])
         try:
-            return self._primitives.sign(account=account, field=field, op=op, derivation=derivation, args=args)
+            signature = self._primitives.sign(
+                account=account,
+                field=question["field"],
+                op=question["primitive"],
+                derivation=question["derivation"],
+                args=question["args"],
+            )
         except PrimitiveRefused as error:
             raise SignerRefused(code=error.code) from None
+        return unpack(pack({"signature": signature})[4:])["signature"]
 
 
 class _Side(NamedTuple):
@@ -115,7 +125,7 @@ def _vaulted(exchange: str, chosen: list[Endpoint], given: dict[str, str]) -> tu
     primitives = Primitives()
     primitives.put(_ACCOUNT, exchange=exchange, fields=given)
     client = Direct(primitives)
-    installed = decoys.install(client)  # type: ignore[arg-type] - it answers what the signer's client does
+    installed = decoys.install(cast(SignerClient, client))
     try:
         faked = installed.credentials(_ACCOUNT, exchange=exchange, facts=Facts(**primitives.facts(_ACCOUNT)))
         side = _side(_instance(exchange, faked, given, installed), exchange, chosen, (client, given, faked))

@@ -27,8 +27,16 @@ from citadel.signer.keccak import keccak256
 
 Signature = bytes | dict[str, Any] | list[str]
 
-_HASHES = {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}
-_BY_LENGTH = {32: hashes.SHA256, 48: hashes.SHA384, 64: hashes.SHA512}
+_HASHES: dict[str, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
+    "sha256": hashes.SHA256,
+    "sha384": hashes.SHA384,
+    "sha512": hashes.SHA512,
+}
+_BY_LENGTH: dict[int, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
+    32: hashes.SHA256,
+    48: hashes.SHA384,
+    64: hashes.SHA512,
+}
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _ETHEREUM_KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}", re.ASCII)
 _LONGEST_PAYLOAD = 1 << 20
@@ -176,7 +184,7 @@ def _hmac(held: _Account, field: str, derivation: str, algorithm: str, payload: 
         other, form = payload
         if other not in held.fields:
             raise PrimitiveRefused("unknown_field")
-        payload = _key(held, other, form, "raw", bytes)
+        return hmac.digest(key, _key(held, other, form, "raw", bytes), algorithm)
     return hmac.digest(key, payload, algorithm)
 
 
@@ -233,7 +241,8 @@ def _p256_signed(key: ec.EllipticCurvePrivateKey, digest: bytes) -> dict[str, An
 
 
 def _eddsa(held: _Account, field: str, derivation: str, payload: bytes) -> bytes:
-    return _key(held, field, derivation, "ed25519", _ed25519).sign(payload)
+    key: ed25519.Ed25519PrivateKey = _key(held, field, derivation, "ed25519", _ed25519)
+    return key.sign(payload)
 
 
 def _ed25519(form: bytes) -> ed25519.Ed25519PrivateKey:
@@ -246,7 +255,7 @@ def _ed25519(form: bytes) -> ed25519.Ed25519PrivateKey:
 
 
 def _rsa(held: _Account, field: str, derivation: str, algorithm: str, mode: str, payload: bytes) -> bytes:
-    key = _key(held, field, derivation, "rsa", _rsa_key)
+    key: rsa.RSAPrivateKey = _key(held, field, derivation, "rsa", _rsa_key)
     chosen = _HASHES[algorithm]()
     if mode == "pss":
         return key.sign(payload, padding.PSS(padding.MGF1(chosen), padding.PSS.DIGEST_LENGTH), chosen)

@@ -229,6 +229,38 @@ def test_a_path_that_was_missed_signs_with_the_decoy(stand: Stand) -> None:
     assert stand.client.asked == 0
 
 
+def test_asynchronous_and_streaming_classes_sign_the_same(stand: Stand) -> None:
+    import ccxt.async_support
+    import ccxt.pro
+
+    fields = {"apiKey": "a key", "secret": "A" * 32, "password": "pass"}
+    given = stand.open("okx", **fields)
+
+    for module in (ccxt, ccxt.async_support, ccxt.pro):
+        vaulted, stock = module.okx(given), module.okx(fields)
+        vaulted.milliseconds = stock.milliseconds = lambda: 1_767_225_600_123
+        assert vaulted.sign("account/balance", ["private"], "GET", {"ccy": "BTC"}) == stock.sign(
+            "account/balance", ["private"], "GET", {"ccy": "BTC"}
+        )
+    assert stand.client.asked == 3
+
+
+def test_an_action_is_signed_and_a_withdrawal_is_not(stand: Stand) -> None:
+    import ccxt.pro
+
+    fields = {"privateKey": "0x" + "4b" * 32, "walletAddress": "0x" + "1" * 40}
+    vaulted = stand.decoys.hyperliquid(ccxt.pro.hyperliquid)(stand.open("hyperliquid", **fields))
+    stock = ccxt.hyperliquid(fields)
+    action = {"type": "cancel", "cancels": [{"a": 1, "o": 2}]}
+
+    assert vaulted.sign_l1_action(action, 1_767_225_600_123) == stock.sign_l1_action(action, 1_767_225_600_123)
+    with pytest.raises(SignerRefused) as refusal:
+        vaulted.build_usd_send_sig(
+            {"hyperliquidChain": "Mainnet", "destination": "0x" + "2" * 40, "amount": "1", "time": 1_767_225_600_123}
+        )
+    assert refusal.value.code == "algorithm_not_allowed"
+
+
 def test_no_exchange_is_given_the_secret(stand: Stand) -> None:
     for exchange, profile in uses.PROFILES.items():
         real = credential(exchange, profile.kinds[0])
