@@ -8,7 +8,8 @@ like a wrong secret: the venue refuses, and nothing was given away. Nothing here
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from citadel import replaced, uses
@@ -182,15 +183,7 @@ def install(client: SignerClient) -> Decoys:
 
     A second call returns what the first one installed.
     """
-    global _installed
-    if _installed is None:
-        base = replaced.base()
-        decoys = Decoys(client)
-        _original.update({name: base.__dict__[name].__func__ for name in replaced.PRIMITIVES})
-        for name, primitive in decoys.primitives(_original).items():
-            setattr(base, name, staticmethod(primitive))
-        _installed = decoys
-    return _installed
+    return _installed or _put(Decoys(client))
 
 
 def uninstall() -> None:
@@ -201,3 +194,26 @@ def uninstall() -> None:
         setattr(base, name, staticmethod(primitive))
     _original.clear()
     _installed = None
+
+
+@contextmanager
+def alone(client: SignerClient) -> Iterator[Decoys]:
+    """New decoys for the length of a block. What was installed before is put back after it."""
+    before = _installed
+    uninstall()
+    try:
+        yield _put(Decoys(client))
+    finally:
+        uninstall()
+        if before is not None:
+            _put(before)
+
+
+def _put(decoys: Decoys) -> Decoys:
+    global _installed
+    base = replaced.base()
+    _original.update({name: base.__dict__[name].__func__ for name in replaced.PRIMITIVES})
+    for name, primitive in decoys.primitives(_original).items():
+        setattr(base, name, staticmethod(primitive))
+    _installed = decoys
+    return decoys

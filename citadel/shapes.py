@@ -26,6 +26,7 @@ _ALPHABETS = {
     "print": string.ascii_letters + string.digits + string.punctuation.replace("=", ""),  # that would be padding
 }
 _AFFIXED = re.compile(r"(0x|ed25519:)?(.*?)(={0,6})", re.DOTALL)
+_ARMOUR = re.compile(r"(-----(?:BEGIN|END) (?:EC |RSA |ENCRYPTED )?PRIVATE KEY-----|[\r\n]+|=+)", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _SHORTEST = 32
 """Characters a decoy has at least: below, it could be met by chance or by guessing."""
@@ -34,7 +35,7 @@ _SHORTEST = 32
 def shape_of(text: str) -> Shape:
     """The shape of a secret. Of a text that is neither PEM nor UUID it tells length, alphabet and padding."""
     if "-----BEGIN" in text:
-        return [part for line in text.splitlines(keepends=True) for part in _line(line)]
+        return _pem(text)
     if _UUID.fullmatch(text):
         return [part for group in text.split("-") for part in ([*_run(group, shortest=0)], ["is", "-"])][:-1]
     prefix, body, padding = _affixed(text)
@@ -64,14 +65,12 @@ def _affixed(text: str) -> tuple[str, str, str]:
     return match[1] or "", match[2], match[3]
 
 
-def _line(line: str) -> Shape:
-    bare = line.rstrip("\r\n")
-    ending = [["is", line[len(bare) :]]] if line != bare else []
-    if bare.startswith("-----") or not bare:
-        return [*([["is", bare]] if bare else []), *ending]
-    body = bare.rstrip("=")
-    padding = [["is", bare[len(body) :]]] if body != bare else []
-    return [_run(body, shortest=0, wide="base64"), *padding, *ending]
+def _pem(text: str) -> Shape:
+    # Whatever is not exactly armour is key, however it was pasted: a key in one line with its armour, too.
+    pieces = [piece for piece in _ARMOUR.split(text) if piece]
+    return [
+        ["is", piece] if _ARMOUR.fullmatch(piece) else _run(piece, shortest=0, wide="base64") for piece in pieces
+    ]  # fmt: skip
 
 
 def _run(text: str, *, shortest: int, wide: str = "hex") -> list[str]:

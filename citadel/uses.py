@@ -40,12 +40,12 @@ def allowed(exchange: str, use: str) -> bool:
     return profile is not None and use in profile.uses
 
 
-def secret_fields(exchange: str) -> frozenset[str]:
-    """The fields of an exchange's credential that no worker sees.
+def is_secret(exchange: str, field: str) -> bool:
+    """Whether no worker may see a field of an exchange's credential. One that nobody has heard of is secret.
 
     :raises KeyError: no such exchange
     """
-    return PROFILES[exchange].secret
+    return field in PROFILES[exchange].secret or field not in _PUBLIC
 
 
 def hashes(exchange: str, field: str) -> bool:
@@ -104,6 +104,9 @@ SECOND_KEYS = {"twofa": "seed", "starkKey": "stark", "tradingKey": "key66", "pro
 """Fields beside the one that signs, and the kinds they usually hold."""
 
 _ALWAYS = frozenset({"secret", "privateKey", "twofa", "token", "seeds"})
+_PUBLIC = frozenset(
+    {"apiKey", "uid", "login", "password", "accountId", "walletAddress", "accountIndex", "apiKeyIndex"}
+)  # a passphrase goes out in a header with every request, and is worth nothing without the secret
 
 
 _HMAC = ("secret hmac text sha256",)

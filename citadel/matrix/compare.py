@@ -125,12 +125,9 @@ def _vaulted(exchange: str, chosen: list[Endpoint], given: dict[str, str]) -> tu
     primitives = Primitives()
     primitives.put(_ACCOUNT, exchange=exchange, fields=given)
     client = Direct(primitives)
-    installed = decoys.install(cast(SignerClient, client))
-    try:
-        faked = installed.credentials(_ACCOUNT, exchange=exchange, facts=Facts(**primitives.facts(_ACCOUNT)))
-        side = _side(_instance(exchange, faked, given, installed), exchange, chosen, (client, given, faked))
-    finally:
-        decoys.uninstall()
+    with decoys.alone(cast(SignerClient, client)) as known:
+        faked = known.credentials(_ACCOUNT, exchange=exchange, facts=Facts(**primitives.facts(_ACCOUNT)))
+        side = _side(_instance(exchange, faked, given, known), exchange, chosen, (client, given, faked))
     return side, client.uses
 
 

@@ -10,6 +10,7 @@ import msgpack
 
 from citadel.signer.keccak import keccak256
 
+_KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}", re.ASCII)
 _VAULT = re.compile(r"(0x)?[0-9a-fA-F]{40}", re.ASCII)
 
 _MAINNETS_AND_TESTNETS = (1, 3, 4, 5, 17_000, 11_155_111)
@@ -24,9 +25,15 @@ class Refused(Exception):
         super().__init__(code)
 
 
-def address(key: bytes) -> str:
-    """The Ethereum address of a private key of 32 bytes."""
-    return "0x" + keccak256(coincurve.PrivateKey(key).public_key.format(compressed=False)[1:])[-20:].hex()
+def address(text: str) -> str | None:
+    """The Ethereum address of a private key in hexadecimal; None where it is no such key."""
+    if not _KEY.fullmatch(text):
+        return None
+    try:
+        key = coincurve.PrivateKey(bytes.fromhex(text[-64:]))
+    except ValueError:  # zero, or not below the order
+        return None
+    return "0x" + keccak256(key.public_key.format(compressed=False)[1:])[-20:].hex()
 
 
 def hyperliquid_digest(*, action: bytes, nonce: int, vault: str | None, expires: int | None, testnet: bool) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -38,7 +37,6 @@ _BY_LENGTH: dict[int, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
     64: hashes.SHA512,
 }
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-_ETHEREUM_KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}", re.ASCII)
 _LONGEST_PAYLOAD = 1 << 20
 
 
@@ -104,14 +102,14 @@ class Primitives:
         :raises PrimitiveRefused: code ``unknown_account``
         """
         held = self._held(account)
-        secret = uses.secret_fields(held.exchange)
+        secret = {name: text for name, text in held.fields.items() if uses.is_secret(held.exchange, name)}
         return {
             "public": {name: text for name, text in held.fields.items() if name not in secret},
-            "shapes": {name: shape_of(text) for name, text in held.fields.items() if name in secret},
+            "shapes": {name: shape_of(text) for name, text in secret.items()},
             "addresses": {
-                name: actions.address(bytes.fromhex(text[-64:]))
-                for name, text in held.fields.items()
-                if name in secret and _is_key(text) and uses.signs_for_ethereum(held.exchange, name)
+                name: address
+                for name, text in secret.items()
+                if uses.signs_for_ethereum(held.exchange, name) and (address := actions.address(text))
             },
         }
 
@@ -285,10 +283,6 @@ def _hyperliquid(
     digest = actions.hyperliquid_digest(action=action, nonce=nonce, vault=vault, expires=expires, testnet=testnet)
     signed = _key(held, field, derivation, "secp256k1", _secp256k1).sign_recoverable(digest, hasher=None)
     return {"r": "0x" + signed[:32].hex(), "s": "0x" + signed[32:64].hex(), "v": 27 + signed[64]}
-
-
-def _is_key(text: str) -> bool:
-    return _ETHEREUM_KEY.fullmatch(text) is not None
 
 
 _NONE = type(None)

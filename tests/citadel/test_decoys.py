@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import json
-import string
 import subprocess
 import sys
 from collections.abc import Iterator
 from typing import cast
 
 import ccxt
-import hypothesis
 import pytest
 from ccxt.base.exchange import BaseExchange
-from hypothesis import strategies as st
 
 from citadel import decoys, uses
 from citadel.client import SignerClient, SignerRefused
 from citadel.decoys import Decoys, Facts
-from citadel.derivations import DERIVATIONS, Underivable, derive
 from citadel.matrix.compare import Direct
-from citadel.matrix.credentials import credential, key
-from citadel.shapes import like, shape_of
+from citadel.matrix.credentials import credential
+from citadel.shapes import shape_of
 from citadel.signer.primitives import Primitives
 from tests.citadel.support import BEN, CLEO, ROOT, Vault
 
@@ -102,6 +97,13 @@ def test_uninstalling_gives_ccxt_its_own_back(quiet_vault: Vault) -> None:
     client.close()
 
 
+def test_decoys_of_a_block_go_with_it(installed: Decoys, stand_in: SignerClient) -> None:
+    with decoys.alone(stand_in) as inner:
+        assert inner is not installed and decoys.install(stand_in) is inner
+
+    assert decoys.install(stand_in) is installed
+
+
 def test_importing_the_module_does_not_import_ccxt() -> None:
     code = "import sys, citadel.decoys; print([name for name in ('django', 'ccxt') if name in sys.modules])"
 
@@ -114,10 +116,8 @@ def test_importing_the_module_does_not_import_ccxt() -> None:
 class Stand:
     """Decoys whose signer is in this process."""
 
-    def __init__(self) -> None:
-        self.primitives = Primitives()
-        self.client = Direct(self.primitives)
-        self.decoys = decoys.install(cast(SignerClient, self.client))
+    def __init__(self, primitives: Primitives, client: Direct, known: Decoys) -> None:
+        self.primitives, self.client, self.decoys = primitives, client, known
 
     def open(self, exchange: str, *, account: bytes = BEN.account, **fields: str) -> dict[str, str]:
         self.primitives.put(account, exchange=exchange, fields=fields)
@@ -127,8 +127,15 @@ class Stand:
 
 @pytest.fixture
 def stand() -> Iterator[Stand]:
-    yield Stand()
-    decoys.uninstall()
+    primitives = Primitives()
+    client = Direct(primitives)
+    with decoys.alone(cast(SignerClient, client)) as known:
+        yield Stand(primitives, client, known)
+
+
+@pytest.fixture
+def stand_in() -> SignerClient:
+    return cast(SignerClient, Direct(Primitives()))
 
 
 def test_credentials_have_the_public_fields_and_decoys_for_the_others(stand: Stand) -> None:
@@ -270,87 +277,3 @@ def test_no_exchange_is_given_the_secret(stand: Stand) -> None:
         for field in profile.secret & real.keys():
             assert real[field] not in given.values()
         stand.decoys.forget(BEN.account)
-
-
-# shapes
-ALPHABETS = [
-    "0123456789abcdef",
-    "0123456789ABCDEF",
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
-    "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz",
-    string.ascii_letters + string.digits,
-    string.ascii_letters + string.digits + "+/",
-    string.ascii_letters + string.digits + "-_",
-    string.ascii_letters + string.digits + string.punctuation,
-]
-bodies = st.sampled_from(ALPHABETS).flatmap(lambda alphabet: st.text(alphabet, min_size=32, max_size=120))
-texts = st.builds(
-    lambda prefix, body, padding: prefix + body + padding,
-    st.sampled_from(["", "0x", "ed25519:"]),
-    bodies,
-    st.sampled_from(["", "=", "=="]),
-)
-
-
-@hypothesis.given(texts)
-def test_a_decoy_has_the_length_and_the_alphabet_of_the_secret(secret: str) -> None:
-    decoy = like(shape_of(secret))
-
-    assert len(decoy) == len(secret) and decoy != secret
-    for looks in (lambda text: text.endswith("="), lambda text: text.startswith("0x"), lambda text: len(text) > 66):
-        assert looks(decoy) == looks(secret)
-    alphabet = next((one for one in ALPHABETS if set(secret.removeprefix("0x").rstrip("=")) <= set(one)), None)
-    if alphabet is not None:
-        assert set(decoy.removeprefix("0x").rstrip("=")) <= set(alphabet)
-
-
-def lengths(text: str) -> dict[str, int]:
-    """The forms a text has and how long they are."""
-    found = {}
-    for name in DERIVATIONS:
-        with contextlib.suppress(Underivable):
-            found[name] = len(derive(name, text))
-    return found
-
-
-@pytest.mark.parametrize("kind", sorted(uses.KINDS))
-def test_a_decoy_has_every_form_the_secret_has(kind: str) -> None:
-    for _ in range(20):
-        secret = key(kind) if kind not in ("rsa", "rsa_bare") else like(uses.KINDS[kind])
-        having, wanted = lengths(like(shape_of(secret))), lengths(secret)
-
-        # By chance a key reads as base32 or base58 too, which no exchange asks of its kind.
-        forms = wanted.keys() - ({"base32"} if kind != "seed" else set())
-        forms -= {"base58", "base58_32"} if kind not in ("orderly", "base58_88") else set()
-        assert {name: having.get(name) for name in forms} == {name: wanted[name] for name in forms}
-
-
-@hypothesis.given(st.text(max_size=200))
-def test_no_text_is_without_a_shape(secret: str) -> None:
-    assert len(like(shape_of(secret))) >= 32
-
-
-@pytest.mark.parametrize("kind", ["rsa", "rsa_bare", "ed25519", "ec", "uuid", "orderly", "base58_88"])
-def test_a_key_file_keeps_its_armour_and_its_lines(kind: str) -> None:
-    secret = key(kind)
-    decoy = like(shape_of(secret))
-
-    assert shape_of(decoy) == shape_of(secret)
-    assert decoy != secret and [len(line) for line in decoy.splitlines()] == [len(line) for line in secret.splitlines()]
-    assert [line for line in decoy.splitlines() if line.startswith("-----")] == [
-        line for line in secret.splitlines() if line.startswith("-----")
-    ]
-    # Only the armour is common: no line of the key itself has come along.
-    assert not {line for line in secret.splitlines() if len(line) > 20 and "-----" not in line} & set(
-        decoy.splitlines()
-    )
-
-
-def test_a_short_secret_gets_a_decoy_that_cannot_be_met_by_chance() -> None:
-    assert len(like(shape_of("hunter2"))) == 32
-
-
-@pytest.mark.parametrize("shape", [[["nothing", "3"]], [["hex", "-1"]], [["hex", "99999999"]], [["hex", "x"]]])
-def test_what_is_no_shape_makes_no_decoy(shape: list[list[str]]) -> None:
-    with pytest.raises(ValueError):
-        like(shape)
