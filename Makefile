@@ -9,7 +9,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/var/bytecode
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup assets demo stop test fast lint types arch check bench chaos migrations lock browser clean
+.PHONY: help setup assets demo stop test fast lint types arch check bench matrix chaos migrations lock browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ stop: .venv/.ready ## Stop the embedded servers and whatever a crashed run left 
 
 bench: setup ## Measure: ARGS="copies --followers 1000 --json", ARGS="start --json"
 	@$(PY) -m obscura.local.bench $(ARGS)
+
+matrix: .venv/.ready ## Compare decoys with stock ccxt on every exchange: ARGS="--only binance,okx", ARGS=--record
+	@$(PY) -m citadel.matrix $(ARGS)
 
 chaos: setup ## Kill processes while leads trade: ARGS="copies --kills 5 --json"
 	@$(PY) -m obscura.local.chaos $(ARGS)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from citadel import uses
 from tests.citadel.support import BEN, CLEO, Exchange, Vault, person
 
 CROWD = [person(number) for number in range(100, 200)]
@@ -34,6 +35,23 @@ def quiet_vault() -> Iterator[Vault]:
     with closing_exchange() as peer, running(peer) as pair:
         pair.enrol([BEN])
         yield pair
+
+
+@pytest.fixture
+def anything(monkeypatch: pytest.MonkeyPatch) -> str:
+    """An exchange that uses secrets in ways none of ccxt's does."""
+    profile = uses.PROFILES["okx"]._replace(
+        uses=frozenset(
+            ["secret hmac text md5", "secret rsa text sha512 pss", "secret rsa text sha384 pkcs1"]
+            + [
+                f"secret ecdsa text {curve} {hashed}"
+                for curve in ("p256", "secp256k1")
+                for hashed in ("keccak", "sha256")
+            ]
+        )
+    )
+    monkeypatch.setitem(uses.PROFILES, "anything", profile)
+    return "anything"
 
 
 @contextmanager
