@@ -197,9 +197,8 @@ def _not_revoked(der: bytes, *, root: Certificate, issued: Certificate, now: dat
             raise RevocationUnknown(f"it was to be renewed {crl.next_update_utc}")
         # The list speaks of what the root issued: of the ASK. VCEKs share one serial number and cannot be listed;
         # AMD withdraws them by raising the TCB, which the policy's minimum answers.
-        revoked = [
-            one for one in (root, issued) if crl.get_revoked_certificate_by_serial_number(one.x509.serial_number)
-        ]
+        listed = crl.get_revoked_certificate_by_serial_number
+        revoked = [one for one in (root, issued) if listed(one.x509.serial_number) is not None]
     except _UNREADABLE as unreadable:
         raise RevocationUnknown(f"it cannot be read: {unreadable}") from None
     if revoked:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from citadel.domain.attestation import refusals
 from citadel.domain.attestation.chain import AMD_PINS, Endorsement
-from citadel.domain.attestation.report import Report, Tcb, read_tcb
+from citadel.domain.attestation.report import Report, Tcb
 
 NILCC_VMPL = 1
 """nilCC's report is asked for behind its own paravisor; one asked for at level 0 did not come from the workload."""
@@ -75,11 +75,8 @@ class Facts(NamedTuple):
     policy: ReleasePolicy
     report_data: bytes
     age: timedelta
-
-    def tcbs(self) -> tuple[Tcb, ...]:
-        """The firmware reported, the one it cannot be rolled back behind, and the one the guest was launched on."""
-        raw = (self.report.reported_tcb, self.report.committed_tcb, self.report.launch_tcb)
-        return tuple(read_tcb(one, self.endorsement.product) for one in raw)
+    tcbs: tuple[Tcb, ...]
+    """The firmware reported, the one it cannot be rolled back behind, and the one the guest was launched on."""
 
 
 class Rule(NamedTuple):
@@ -93,7 +90,7 @@ class Rule(NamedTuple):
 
 def _new_enough(facts: Facts) -> bool:
     least = facts.policy.minimum_tcb.get(facts.endorsement.product)
-    return least is not None and all(tcb.reaches(least) for tcb in facts.tcbs())
+    return least is not None and all(tcb.reaches(least) for tcb in facts.tcbs)
 
 
 RULES: tuple[Rule, ...] = (
@@ -131,7 +128,7 @@ RULES: tuple[Rule, ...] = (
         "the firmware is new enough",
         refusals.TcbTooOld,
         _new_enough,
-        lambda facts: f"{min(facts.tcbs())}",
+        lambda facts: " / ".join(map(str, sorted(set(facts.tcbs)))),
     ),
     Rule(
         "the privilege level is allowed",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -67,14 +67,13 @@ def judge(*, evidence: Evidence, report_data: bytes, policy: ReleasePolicy, now:
 
     :param report_data: the 64 bytes the report must carry
     """
-    digest = hashlib.sha256(evidence.report).hexdigest()
     facts = None
     try:
         facts = authenticate(evidence=evidence, report_data=report_data, policy=policy, now=now)
         appraise(facts)
     except AttestationRefused as refused:
-        return _verdict(digest, facts, refused)
-    return _verdict(digest, facts, None)
+        return refuse(evidence.report, refused, facts)
+    return _verdict(evidence.report, facts, None)
 
 
 def require(*, evidence: Evidence, report_data: bytes, policy: ReleasePolicy, now: datetime) -> Verdict:
@@ -83,7 +82,12 @@ def require(*, evidence: Evidence, report_data: bytes, policy: ReleasePolicy, no
     :raises AttestationRefused: one of its kinds; each says what to do
     """
     appraise(facts := authenticate(evidence=evidence, report_data=report_data, policy=policy, now=now))
-    return _verdict(hashlib.sha256(evidence.report).hexdigest(), facts, None)
+    return _verdict(evidence.report, facts, None)
+
+
+def refuse(raw: bytes, refused: AttestationRefused, facts: Facts | None = None) -> Verdict:
+    """The verdict that says why a report is refused; of what it says, only what is authentic is told."""
+    return _verdict(raw, facts, refused)
 
 
 def authenticate(*, evidence: Evidence, report_data: bytes, policy: ReleasePolicy, now: datetime) -> Facts:
@@ -98,7 +102,9 @@ def authenticate(*, evidence: Evidence, report_data: bytes, policy: ReleasePolic
     )
     check_binding(report, endorsement)
     check_signature(report, endorsement.key)
-    return Facts(report, endorsement, policy, report_data, now - evidence.obtained_at)
+    raw = (report.reported_tcb, report.committed_tcb, report.launch_tcb)
+    tcbs = tuple(read_tcb(one, endorsement.product) for one in raw)
+    return Facts(report, endorsement, policy, report_data, now - evidence.obtained_at, tcbs)
 
 
 def appraise(facts: Facts) -> None:
@@ -142,16 +148,17 @@ def check_signature(report: Report, key: ec.EllipticCurvePublicKey) -> None:
         raise SignatureWrong from None
 
 
-def _verdict(digest: str, facts: Facts | None, refused: AttestationRefused | None) -> Verdict:
-    code = refused.code if refused else ACCEPTED
-    words = refused.words if refused else "The report is authentic and the policy allows what it says."
-    if facts is None:
-        return Verdict(accepted=False, code=code, words=words, report_sha256=digest)
-    return Verdict(
+def _verdict(raw: bytes, facts: Facts | None, refused: AttestationRefused | None) -> Verdict:
+    verdict = Verdict(
         accepted=refused is None,
-        code=code,
-        words=words,
-        report_sha256=digest,
+        code=refused.code if refused else ACCEPTED,
+        words=refused.words if refused else "The report is authentic and the policy allows what it says.",
+        report_sha256=hashlib.sha256(raw).hexdigest(),
+    )
+    if facts is None:
+        return verdict
+    return replace(
+        verdict,
         product=facts.endorsement.product,
         measurement=facts.report.measurement.hex(),
         tcb=facts.endorsement.tcb,
