@@ -14,10 +14,10 @@ from pathlib import Path
 
 from citadel.attestation.vceks import Roots, read_roots, shipped_roots
 from citadel.domain.attestation import refusals
-from citadel.domain.attestation.chain import AMD_PINS
+from citadel.domain.attestation.chain import AMD_PINS, verify_chain
 from citadel.domain.attestation.policy import MEASUREMENT, REPORT_DATA, RULES, Facts, ReleasePolicy, Rule
-from citadel.domain.attestation.report import SIZE, Tcb, parse_report, products_of
-from citadel.domain.attestation.verify import Evidence, authenticate
+from citadel.domain.attestation.report import SIGNED, SIZE, Report, Tcb, parse_report, products_of
+from citadel.domain.attestation.verify import Evidence, authenticate, check_binding, check_signature, check_signer
 
 Refusal = type[refusals.AttestationRefused]
 
@@ -47,28 +47,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as failed:
         _say("FAIL", "unreadable", str(failed))
         return 1
-    report, endorsement = facts.report, facts.endorsement
-    _say("ok", "form", f"version {report.version}, {SIZE} bytes, all that is reserved is zero")
-    _say("ok", "chain", f"VCEK <- ASK <- ARK of {endorsement.product}, pin {facts.policy.pins[endorsement.product]}")
-    _say("ok", "chip", f"{report.chip_id.hex()}, firmware {endorsement.tcb}")
-    _say("ok", "signature", "ECDSA P-384 over the first 672 bytes")
-    if asked.crl:
-        _say("ok", "revocation", "the list is the root's, in date, and names none of these certificates")
-    else:
-        _say("--", "revocation", "not judged without --crl")
     judged = [_judge(rule, facts, asked) for rule in RULES if rule.refusal not in ELSEWHERE]
     return 0 if all(judged) else 1
 
 
 def _authentic(asked: argparse.Namespace) -> Facts:
+    """What the rules are asked about. Each step is printed as it is passed; the first that fails is raised."""
     raw = _read_report(asked.report)
-    evidence = Evidence(
-        report=raw,
-        vcek=asked.vcek.read_bytes(),
-        **_roots(raw, asked.chain)._asdict(),
-        obtained_at=asked.at,
-        crl=asked.crl.read_bytes() if asked.crl else None,
-    )
+    report = parse_report(raw)
+    check_signer(report)
+    _say("ok", "form", f"version {report.version}, {SIZE} bytes, all that is reserved is zero, signed with the VCEK")
+    vcek, (ask, ark) = asked.vcek.read_bytes(), _roots(report, asked.chain)
+    crl = asked.crl.read_bytes() if asked.crl else None
+    endorsement = verify_chain(vcek=vcek, ask=ask, ark=ark, now=asked.at, crl=crl)
+    _say("ok", "chain", f"VCEK <- ASK <- ARK of {endorsement.product}, pin {AMD_PINS[endorsement.product]}")
+    if crl is None:
+        _say("--", "revocation", "not judged without --crl")
+    else:
+        _say("ok", "revocation", "the list is the root's, in date, and names none of these certificates")
+    check_binding(report, endorsement)
+    _say("ok", "chip", f"{report.chip_id.hex()}, firmware {endorsement.tcb}")
+    check_signature(report, endorsement.key)
+    _say("ok", "signature", f"ECDSA P-384 over the first {SIGNED} bytes")
     policy = ReleasePolicy(
         products=frozenset(AMD_PINS),
         measurements=frozenset(asked.measurement or ()),
@@ -76,6 +76,7 @@ def _authentic(asked: argparse.Namespace) -> Facts:
         vmpls=frozenset(asked.vmpl or ()),
         smt_allowed=not asked.no_smt,
     )
+    evidence = Evidence(raw, vcek, ask, ark, obtained_at=asked.at, crl=crl)
     return authenticate(evidence=evidence, report_data=asked.report_data or b"", policy=policy, now=asked.at)
 
 
@@ -99,19 +100,15 @@ def _read_report(path: Path) -> bytes:
     return raw if len(raw) == SIZE else bytes.fromhex(raw.decode("ascii", "replace"))
 
 
-def _roots(raw: bytes, chain: Path | None) -> Roots:
-    if chain is not None:
-        return read_roots(chain.read_bytes())
-    return shipped_roots()[products_of(parse_report(raw))[0]]
+def _roots(report: Report, chain: Path | None) -> Roots:
+    return shipped_roots()[products_of(report)[0]] if chain is None else read_roots(chain.read_bytes())
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m citadel.attestation.check", description=__doc__)
     parser.add_argument("report", type=Path, help="1184 bytes, or their hex")
     parser.add_argument("--vcek", type=Path, required=True, help="the chip's certificate, DER")
-    parser.add_argument(
-        "--chain", type=Path, help="ASK and ARK, PEM (default: those shipped, for the report's product)"
-    )
+    parser.add_argument("--chain", type=Path, help="ASK and ARK, PEM (default: AMD's, as shipped)")
     parser.add_argument("--crl", type=Path, help="the ARK's revocation list, DER")
     parser.add_argument("--measurement", type=_hex(MEASUREMENT), action="append", help="an allowed launch digest, hex")
     parser.add_argument("--report-data", type=_hex(REPORT_DATA), help="the 64 bytes it must carry, hex")

@@ -45,7 +45,7 @@ class Line:
         try:
             self._http.connect()
             certificate = self._http.sock.getpeercert(binary_form=True)
-            key = x509.load_der_x509_certificate(certificate).public_key()
+            key = x509.load_der_x509_certificate(certificate or b"").public_key()
             self.spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         except (OSError, ValueError, UnsupportedAlgorithm) as failed:
             self.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import tempfile
 from collections.abc import Callable, Collection, Mapping
@@ -160,4 +159,4 @@ def _write(path: Path, content: bytes) -> None:
     # Renamed into place: whoever reads meanwhile sees the old file or the new one.
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".vcek-", delete=False) as file:
         file.write(content)
-    os.replace(file.name, path)
+    Path(file.name).replace(path)
