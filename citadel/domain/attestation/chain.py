@@ -40,15 +40,20 @@ CHIP_ID = 64
 
 _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
 _PSS = padding.PSS(mgf=padding.MGF1(SHA384()), salt_length=48)
-_SERIAL = 15
-"""Where the serial number's one byte stands in a certificate whose lengths are spelt in two bytes, as AMD's are."""
+_HEADER, _SERIAL = 4, 15
+"""Bytes before what is signed and before the serial number's one byte, in a certificate whose lengths are spelt in two
+bytes, as they are with RSA-4096."""
+_BITS = bytes.fromhex("0382020100")
+"""The head of a signature of 512 bytes."""
 
 
 class Certificate(NamedTuple):
-    """A parsed certificate and the bytes its issuer signed."""
+    """A parsed certificate by its role, the bytes its issuer signed, and those between them and the signature."""
 
+    role: str
     x509: x509.Certificate
     signed: bytes
+    between: bytes
 
 
 class Endorsement(NamedTuple):
@@ -81,12 +86,12 @@ def verify_chain(
     if product is None:
         raise ChainUntrusted(f"ARK {digest} is not pinned")
     try:
-        root, middle, leaf = _load(ark), _load(ask), _load(vcek)
-        if "VLEK" in _name(leaf.x509.subject) or "VLEK" in _name(middle.x509.subject):
+        root, middle, leaf = _load("ARK", ark), _load("ASK", ask), _load("VCEK", vcek)
+        # From the root down: nothing but the signature is looked at in a certificate before it is known who wrote it.
+        for one, by in ((root, root), (middle, root), (leaf, middle)):
+            _issued(one, by=by)
+        if any("VLEK" in _name(one.x509.subject) for one in (middle, leaf)):
             raise VlekNotAccepted
-        _issued(root, by=root)
-        _issued(middle, by=root)
-        _issued(leaf, by=middle)
         for authority in (root, middle):
             _may_issue(authority)
         endorsement = _endorsement(leaf, product)
@@ -100,29 +105,36 @@ def verify_chain(
     return endorsement
 
 
-def _load(der: bytes) -> Certificate:
+def _load(role: str, der: bytes) -> Certificate:
     # Every VCEK has the serial number 0, which X.509 forbids: cryptography warns, and will refuse. The warning could
     # be silenced only for all threads at once, so it is given a copy with number 1, which is as long. The signature
     # is checked over the bytes as they came.
     if der[_SERIAL - 7 : _SERIAL + 1] == bytes.fromhex("a003020102020100"):
-        copy = x509.load_der_x509_certificate(der[:_SERIAL] + b"\x01" + der[_SERIAL + 1 :])
-        signed = copy.tbs_certificate_bytes
-        return Certificate(copy, signed[: _SERIAL - 4] + b"\0" + signed[_SERIAL - 3 :])
-    one = x509.load_der_x509_certificate(der)
-    return Certificate(one, one.tbs_certificate_bytes)
+        one = x509.load_der_x509_certificate(der[:_SERIAL] + b"\x01" + der[_SERIAL + 1 :])
+        signed = one.tbs_certificate_bytes
+        signed = signed[: _SERIAL - _HEADER] + b"\0" + signed[_SERIAL - _HEADER + 1 :]
+    else:
+        one = x509.load_der_x509_certificate(der)
+        signed = one.tbs_certificate_bytes
+    return Certificate(role, one, signed, der[_HEADER + len(signed) : len(der) - len(one.signature)])
 
 
 def _issued(one: Certificate, *, by: Certificate) -> None:
-    name = _name(one.x509.subject)
-    if one.x509.signature_algorithm_oid != SignatureAlgorithmOID.RSASSA_PSS or one.x509.issuer != by.x509.subject:
-        raise ChainUntrusted(f"{name} was not issued by {_name(by.x509.subject)}")
-    _signed(by, one.x509.signature, one.signed, ChainUntrusted(f"the signature on {name} is wrong"))
+    # What stands between is signed by nobody: it has to repeat the algorithm within, and to begin 512 whole bytes.
+    algorithm = one.between.removesuffix(_BITS)
+    if one.x509.signature_algorithm_oid != SignatureAlgorithmOID.RSASSA_PSS or algorithm == one.between:
+        raise ChainUntrusted(f"the {one.role} is not signed with RSA-PSS of 4096 bits")
+    if not algorithm or algorithm not in one.signed:
+        raise ChainUntrusted(f"the {one.role} names two signature algorithms")
+    _signed(by, one.x509.signature, one.signed, ChainUntrusted(f"the signature on the {one.role} is wrong"))
+    if one.x509.issuer != by.x509.subject:
+        raise ChainUntrusted(f"the {one.role} was not issued by {_name(by.x509.subject)}")
 
 
 def _signed(by: Certificate, signature: bytes, what: bytes, refusal: ChainUntrusted | RevocationUnknown) -> None:
     key = by.x509.public_key()
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size != 4096:
-        raise ChainUntrusted(f"{_name(by.x509.subject)} has no RSA-4096 key")
+        raise ChainUntrusted(f"the {by.role} has no RSA-4096 key")
     try:
         key.verify(signature, what, _PSS, SHA384())
     except InvalidSignature:
@@ -137,7 +149,7 @@ def _may_issue(authority: Certificate) -> None:
     except x509.ExtensionNotFound:
         may = False
     if not may:
-        raise ChainUntrusted(f"{_name(authority.x509.subject)} may not issue certificates")
+        raise ChainUntrusted(f"the {authority.role} may not issue certificates")
 
 
 def _endorsement(leaf: Certificate, product: str) -> Endorsement:

@@ -40,13 +40,17 @@ class Recorded(NamedTuple):
 def recorded() -> Recorded:
     data = data_folder()
     if data is None or not (data / "snp").is_dir():
-        pytest.skip("no recorded reports at hand (OBSCURA_DATA): the synthetic ones of the other tests stand in for them")
+        pytest.skip(
+            "no recorded reports at hand (OBSCURA_DATA): the synthetic ones of the other tests stand in for them"
+        )
     virtee, google = data / "snp" / "virtee", data / "snp" / "google"
     milan = read_roots((virtee / "cert_chain_milan").read_bytes())
     report = bytes.fromhex((virtee / "report_milan.hex").read_text())
     debug = (google / "attestation.bin").read_bytes()
     roots = {
-        product.title(): read_roots(b"".join((virtee / f"builtin_{product}_{one}.pem").read_bytes() for one in ("ark", "ask")))
+        product.title(): read_roots(
+            b"".join((virtee / f"builtin_{product}_{one}.pem").read_bytes() for one in ("ark", "ask"))
+        )
         for product in ("milan", "genoa", "turin")
     }
     return Recorded(

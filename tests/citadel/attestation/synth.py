@@ -76,7 +76,14 @@ class Pki:
         return self.authority(common or f"SEV-{self.product}", self.ark_name, self.ask_key, self.ark_key, **changes)
 
     def authority(
-        self, common: str, issuer: str, key: rsa.RSAPrivateKey, by: rsa.RSAPrivateKey, *, ca: bool = True, serial: int = 7
+        self,
+        common: str,
+        issuer: str,
+        key: rsa.RSAPrivateKey,
+        by: rsa.RSAPrivateKey,
+        *,
+        ca: bool = True,
+        serial: int = 7,
     ) -> bytes:
         builder = self._builder(common, issuer, key.public_key()).serial_number(serial)
         usage = dict.fromkeys(
@@ -106,9 +113,7 @@ class Pki:
             builder = builder.add_extension(extension, critical=False)
         return unnumbered(self._sign(builder, signer, pss=pss), signer)
 
-    def crl(
-        self, *serials: int, until: datetime = NOW + timedelta(days=30), common: str = "", by: Any = None
-    ) -> bytes:
+    def crl(self, *serials: int, until: datetime = NOW + timedelta(days=30), common: str = "", by: Any = None) -> bytes:
         builder = x509.CertificateRevocationListBuilder().issuer_name(name(common or self.ark_name))
         builder = builder.last_update(NOW - timedelta(days=1)).next_update(until)
         for serial in serials:

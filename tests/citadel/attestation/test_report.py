@@ -89,7 +89,9 @@ def test_the_same_eight_bytes_are_another_tcb_on_turin() -> None:
     assert read_tcb(bytes([1, 2, 3, 4, 0, 0, 0, 5]), "Turin") == Tcb(bootloader=2, tee=3, snp=4, microcode=5, fmc=1)
 
 
-@pytest.mark.parametrize(("product", "reserved"), [("Milan", range(2, 6)), ("Genoa", range(2, 6)), ("Turin", range(4, 7))])
+@pytest.mark.parametrize(
+    ("product", "reserved"), [("Milan", range(2, 6)), ("Genoa", range(2, 6)), ("Turin", range(4, 7))]
+)
 def test_a_reserved_byte_of_a_tcb_is_refused(product: str, reserved: range) -> None:
     for at in reserved:
         with pytest.raises(ReportMalformed, match="TCB"):
@@ -103,7 +105,12 @@ def test_a_newer_part_does_not_make_up_for_an_older_one() -> None:
 
 
 def test_the_processor_says_which_products_are_asked_for() -> None:
-    cases = {(0x19, 1, 1): ("Milan",), (0x19, 0x11, 1): ("Genoa",), (0x19, 0xA0, 2): ("Genoa",), (0x1A, 2, 1): ("Turin",)}
+    cases = {
+        (0x19, 1, 1): ("Milan",),
+        (0x19, 0x11, 1): ("Genoa",),
+        (0x19, 0xA0, 2): ("Genoa",),
+        (0x1A, 2, 1): ("Turin",),
+    }
 
     assert {cpu: products_of(parse_report(body(cpu=cpu) + TAIL)) for cpu in cases} == cases
     assert products_of(parse_report(body(version=2) + TAIL)) == ("Milan", "Genoa")
