@@ -32,24 +32,27 @@ class Line:
     def __init__(self, *, host: str, port: int, tls: ssl.SSLContext, timeout: float) -> None:
         """Connect.
 
-        :param timeout: seconds for everything, from here to the last answer
+        :param timeout: seconds to connect, and from there to the end of the last answer
         :raises Away: nobody there, or the handshake failed
         """
-        self._http = http.client.HTTPSConnection(host, port, timeout=timeout, context=tls)
+        self._http = http.client.HTTPSConnection(host, port, context=tls)
         # http.client would open another connection by itself when this one ends, and that may be another peer's.
         self._http.auto_open = 0
-        # The socket's timeout starts again with each byte, so that a peer which drips could hold the caller for hours.
+        # A socket's timeout starts again with each byte, so that a peer which drips could hold the caller for days.
         self._end = threading.Timer(timeout, self._cut)
         self._end.daemon = True
-        self._end.start()
+        self._line: ssl.SSLSocket | None = None
         try:
-            self._http.connect()
-            certificate = self._http.sock.getpeercert(binary_form=True)
-            key = x509.load_der_x509_certificate(certificate or b"").public_key()
-            self.spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            plain = socket.create_connection((host, port), timeout=timeout)
+            self._line = tls.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
+            self._http.sock = self._line
+            self._end.start()
+            self._line.do_handshake()
+            certificate = x509.load_der_x509_certificate(self._line.getpeercert(binary_form=True) or b"")
+            self.spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         except (OSError, ValueError, UnsupportedAlgorithm) as failed:
             self.close()
-            raise Away(str(failed)) from None
+            raise Away(str(failed) or type(failed).__name__) from None
 
     def get(self, path: str, *, limit: int) -> Answer:
         """The answer to one GET.
@@ -82,10 +85,9 @@ class Line:
         self.close()
 
     def _cut(self) -> None:
-        line = self._http.sock
-        if line is not None:
+        if self._line is not None:
             try:
                 # Not the TLS socket's own method: that one takes the encryption off under the reader's hands.
-                socket.socket.shutdown(line, socket.SHUT_RDWR)
+                socket.socket.shutdown(self._line, socket.SHUT_RDWR)
             except OSError:
                 return  # it ended by itself

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -22,10 +25,9 @@ from citadel.attestation.nilcc import (
     read_answer,
     report_data_of,
 )
-from citadel.attestation.vceks import VcekUnavailable, Vceks
+from citadel.attestation.vceks import Vceks, VcekUnavailable
 from tests.citadel.attestation.peer import Peer, answer, nilcc
 from tests.citadel.attestation.synth import CHIP, NOW, TCB, Pki
-from tests.support import network
 
 MINUTES = timedelta(minutes=1)
 
@@ -233,6 +235,29 @@ def test_a_node_that_drips_is_cut_off(stand: Stand) -> None:
     assert stopped == [PATH]
 
 
+def test_a_node_that_drips_its_handshake_is_cut_off(stand: Stand) -> None:
+    gone = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        line, _ = listener.accept()
+        with line:
+            line.sendall(b"\x16\x03\x03\x40\x00\x02")
+            try:
+                while True:
+                    line.sendall(b"\0")
+                    time.sleep(0.02)
+            except OSError:
+                gone.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dripping = threading.Thread(target=drip, args=[listener])
+        dripping.start()
+        with pytest.raises(NodeAway):
+            stand.another(timeout=0.5).attest("127.0.0.1", listener.getsockname()[1])
+        dripping.join()
+    assert gone.is_set()
+
+
 def test_an_answer_that_is_too_long_is_not_read(stand: Stand) -> None:
     stand.peer.respond = answer(200, b" " * (LIMIT + 1))
 
@@ -310,8 +335,3 @@ def test_nothing_is_decided_while_amd_does_not_know_or_answer(stand: Stand) -> N
 
     stand.vcek = stand.pki.vcek()
     assert stand.attest().verdict.accepted
-
-
-def test_the_tests_reach_no_other_machine() -> None:
-    with pytest.raises(network.NetworkIsClosed):
-        NilccVerifier(policy=None, vceks=None).attest("192.0.2.1")  # type: ignore[arg-type]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from citadel.attestation import vceks as module
-from citadel.attestation.https import Line
-from citadel.attestation.vceks import LIMIT, Found, VcekUnavailable, Vceks, from_kds, kds_url
+from citadel.attestation.vceks import LIMIT, Found, Vceks, VcekUnavailable, from_kds, kds_url
 from citadel.domain.attestation.report import Tcb, parse_report
 from tests.citadel.attestation.peer import Peer, answer
 from tests.citadel.attestation.synth import CHIP, NOW, TCB, YEARS, Pki, extensions
@@ -108,7 +106,8 @@ def test_turin_is_asked_for_by_a_short_chip_id_and_five_versions(turin: Pki) -> 
 def service(monkeypatch: pytest.MonkeyPatch):
     """AMD's service on loopback: same question, same bounds, another address."""
     peer = Peer()
-    monkeypatch.setattr(module.ssl, "create_default_context", lambda context=peer.trust(): context)
+    context = peer.trust()
+    monkeypatch.setattr(module.ssl, "create_default_context", lambda: context)
     try:
         yield peer, f"https://127.0.0.1:{peer.port}/vcek/v1/Milan/00?blSPL=1"
     finally:
