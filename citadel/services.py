@@ -17,6 +17,7 @@ from citadel.enrolment import VenueAway, enrol, forget
 from citadel.events import AccountRevoked
 from citadel.intake import keys as intake
 from citadel.intake.keys import VaultNotReady, publish_intake_key
+from citadel.intake.keys import statement as vault_statement
 from citadel.keyring import KeyRotated, KeysAway, KeyVersionState
 from citadel.keyring import held as wrapped_keys
 from citadel.keyring import rewrap as rewrap_envelopes
@@ -70,6 +71,7 @@ __all__ = [
     "some_account",
     "supported_exchanges",
     "tell_mandates",
+    "vault_statement",
     "wrapped_keys",
 ]
 

@@ -54,15 +54,19 @@ class Refused(Exception):
 class Signer:
     """Holds the vault, the intake key, the open accounts and the ledger. `handle` never raises, whatever it is given.
 
+    :param kept: the key provider's name
+    :param attestation: what was last said of this machine's attestation
     :param mandate_key: 32 bytes that mandates are sealed under, known to the processes that agree terms as well
     """
 
     def __init__(
         self, *, vault: TenantKeys, intake: PrivateKey, mandate_key: bytes, keys: Keyring, ledger: Ledger,
-        egress: EgressLink, log: Log,
+        egress: EgressLink, log: Log, attestation: Callable[[], Message] = dict,
+        kept: str = "local",
     ) -> None:  # fmt: skip
         self._vault, self._intake, self._keys, self._egress, self._log = vault, intake, keys, egress, log
-        self._mandate_key, self._ledger = mandate_key, ledger
+        self._mandate_key, self._ledger, self._attestation = mandate_key, ledger, attestation
+        self._kept = kept
         self._public = bytes(intake.public_key)
         self._kid = hashlib.sha256(self._public).hexdigest()[:16]
         self._chunks: OrderedDict[bytes, None] = OrderedDict()
@@ -167,6 +171,8 @@ class Signer:
             "refusals": dict(self.refusals),
             "egress_connects": self._egress.connects,
             "log_lost": self._log.lost,
+            "attestation": dict(self._attestation()),
+            "keys_kept": self._kept,
             **self._ledger.counts(),
             **self.counts,
         }
