@@ -1,15 +1,19 @@
-"""The synthetic PKI, once, and the recorded evidence, when it is at hand."""
+"""The synthetic PKI, once, the recorded evidence, when it is at hand, and a node to ask."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from citadel.attestation.vceks import Roots, read_roots
+from citadel.attestation.nilcc import NilccVerifier, report_data_of
+from citadel.attestation.vceks import Roots, Vceks, read_roots
 from citadel.domain.attestation.verify import Evidence
+from tests.citadel.attestation.peer import Peer, nilcc
 from tests.citadel.attestation.synth import NOW, Pki
 from tests.contracts.support import data_folder
 
@@ -59,3 +63,46 @@ def recorded() -> Recorded:
         Evidence(debug, (google / "vcek.der").read_bytes(), *milan, obtained_at=NOW),
         roots,
     )
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    one = Peer()
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+class Stand:
+    """A verifier, the peer it asks, the KDS that knows one chip, and a clock that a test moves."""
+
+    def __init__(self, pki: Pki, peer: Peer, folder: Path) -> None:
+        self.pki, self.peer, self.now = pki, peer, NOW
+        self.kds: list[str] = []
+        self.vcek: bytes | None = pki.vcek()
+        self.vceks = Vceks(folder, opener=self._open, roots={"Milan": pki.roots}, pins=pki.pins)
+        self.verifier = self.another()
+
+    def another(self, **changes: Any) -> NilccVerifier:
+        given = {"policy": self.pki.policy(), "vceks": self.vceks, "tls": self.peer.trust(), "timeout": 5}
+        return NilccVerifier(clock=self._clock, **given | changes)
+
+    def shows(self, **changes: Any) -> None:
+        """The peer shows a report that vouches for its present key."""
+        self.peer.respond = nilcc(self.pki.report(**{"report_data": report_data_of(self.peer.spki)} | changes))
+
+    def attest(self) -> Any:
+        return self.verifier.attest("127.0.0.1", self.peer.port)
+
+    def _clock(self) -> datetime:
+        return self.now
+
+    def _open(self, url: str) -> bytes | None:
+        self.kds.append(url)
+        return self.vcek
+
+
+@pytest.fixture
+def stand(pki: Pki, peer: Peer, tmp_path: Path) -> Stand:
+    return Stand(pki, peer, tmp_path / "vceks")
