@@ -15,6 +15,7 @@ from citadel.types import VaultStatement
 from obscura.core import clock
 from obscura.core.audit import write as audit
 from obscura.core.errors import Unavailable
+from tenants.scope import PUBLIC, entered
 
 
 class VaultNotReady(Unavailable):
@@ -55,7 +56,7 @@ def statement() -> VaultStatement | None:
 
 def _write_statement(*, keys: str, attestation: dict[str, object]) -> None:
     now = clock.now()
-    with transaction.atomic():
+    with entered(PUBLIC), transaction.atomic():
         row = Statement.objects.select_for_update().order_by("pk").first()
         if row is not None and (row.keys, row.attestation) == (keys, attestation):
             Statement.objects.filter(pk=row.pk).update(heard_at=now)

@@ -15,11 +15,9 @@ from citadel.signer.keeper import Beside
 from citadel.signer.tenant_keys import KeyPending
 from citadel.vaults.local_provider import LocalProvider
 from citadel.vaults.provider import ProviderError
+from tests.citadel.attestation.conftest import Stand
 from tests.citadel.attestation.peer import answer
-from tests.citadel.attestation.test_nilcc import Stand, peer, stand
 from tests.citadel.support import ROOT_KEY, Exchange, Vault
-
-__all__ = ["peer", "stand"]
 
 KEY, AAD = b"k" * 32, b"a tenant's"
 
@@ -117,9 +115,7 @@ POLICY = {
         {"OBSCURA_ATTESTATION_TCB": "Genoa=9.x.22.72"},
     ],
 )
-def test_a_policy_that_would_accept_anything_or_nothing_does_not_start(
-    change: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_policy_that_would_accept_anything_or_nothing_does_not_start(change: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(AttestationUnknown):
         required.attests(tmp_path, POLICY | change)
 
