@@ -52,16 +52,12 @@ def read_order(fields: Fields) -> Order | str:
     return Order(symbol, side == "BUY", qty, price, reduces, fields["newClientOrderId"])
 
 
-OWN = frozenset({"quantity", "newClientOrderId", "timestamp"})
-"""The fields that orders of one shape differ in."""
-
-
 def like(shape: Order, *, quantity: str, client_id: str) -> Order | str:
     """An order that differs from one that was read in quantity and id alone."""
-    if not _NUMBER.fullmatch(quantity) or not _IDENT.fullmatch(client_id):
+    qty = _positive(quantity)
+    if qty is None or not _IDENT.fullmatch(client_id):
         return "field_value"
-    qty = Decimal(quantity)
-    return Order(shape.symbol, shape.buys, qty, shape.price, shape.reduces, client_id) if qty > 0 else "field_value"
+    return Order(shape.symbol, shape.buys, qty, shape.price, shape.reduces, client_id)
 
 
 def read_stop(fields: Fields) -> Order | str:

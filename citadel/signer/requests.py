@@ -13,8 +13,8 @@ from citadel.signer.ledger import Ask, Ledger, Taken
 
 _FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 _LEVERAGE = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
-_SHORT = 200
-"""Bytes of the part that orders of one shape differ in: it cannot make a query too long."""
+_OWN = re.compile(rb"&quantity=([0-9.]{1,40})&newClientOrderId=([0-9a-f]{32})&timestamp=([0-9]{13})")
+"""What orders of one shape differ in, as our workers write it. It cannot make a query too long."""
 
 _MODES = frozenset({"ISOLATED", "CROSSED", "true", "false"})
 
@@ -42,7 +42,7 @@ class Desk:
         self._head = head
         self._shared = policy.query_fields(head)
         self._shape: orders.Order | None = None
-        self._at, self._expires = "", 0
+        self._at, self._expires = b"", 0
         self._in_body = method == "POST"
         host = policy.HOSTS[venue, market].encode("ascii")
         self._line = f"{method} {path}".encode("ascii")
@@ -74,11 +74,12 @@ class Desk:
         return signed
 
     def _look(self, tail: bytes, key: SigningKey, account: bytes, subscription: int) -> Taken | str | None:
-        own = policy.query_fields(tail[1:]) if tail[:1] == b"&" and len(tail) <= _SHORT else None
-        if self._shape is not None and own is not None and own.keys() == orders.OWN and own["timestamp"] == self._at:
-            # Like a row before it, which was looked at whole.
-            order = orders.like(self._shape, quantity=own["quantity"], client_id=own["newClientOrderId"])
-            return order if isinstance(order, str) else self._reserved(order, key, account, subscription)
+        if self._shape is not None:
+            own = _OWN.fullmatch(tail)
+            if own is not None and own[3] == self._at:
+                # Like a row before it, which was looked at whole: these three fields, each in its plain form.
+                order = orders.like(self._shape, quantity=own[1].decode(), client_id=own[2].decode())
+                return order if isinstance(order, str) else self._reserved(order, key, account, subscription)
         fields = self._fields(tail)
         if fields is None:
             return "query_not_canonical"
@@ -90,10 +91,9 @@ class Desk:
             order = orders.read_order(fields)
             if isinstance(order, str):
                 return order
-            self._at = fields["timestamp"]
-            self._expires = int(self._at) + int(fields.get("recvWindow", policy.DEFAULT_WINDOW))
-            if own is not None and own.keys() == orders.OWN:
-                self._shape = order
+            self._expires = int(fields["timestamp"]) + int(fields.get("recvWindow", policy.DEFAULT_WINDOW))
+            if _OWN.fullmatch(tail):
+                self._shape, self._at = order, fields["timestamp"].encode()
             return self._reserved(order, key, account, subscription)
         return self._refuse_other(rule.kind, fields, key, account, subscription)
 

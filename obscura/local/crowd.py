@@ -218,8 +218,7 @@ def _follow(desk: Desk, ref: TenantRef, count: int, led: Sequence[UUID]) -> None
         )
         pools.place_curated(tenants.tenant_by_schema(ref.schema))
         for pool in Pool.objects.filter(pk__in=led):
-            pools.sealed_in_bulk((row for row in rows if row.pool_id == pool.pk), pool=pool)
-        Subscription.objects.bulk_update(rows, ["mandate", "mandate_number"], batch_size=BATCH)
+            pools.seal_in_bulk((row for row in rows if row.pool_id == pool.pk), pool=pool)
 
 
 def _dismiss() -> None:

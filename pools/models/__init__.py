@@ -2,6 +2,6 @@
 
 from pools.models.pool import Pool, PoolTrader, Trader
 from pools.models.record import Record, SubscriptionDay
-from pools.models.subscription import Subscription
+from pools.models.subscription import Mandate, Subscription
 
-__all__ = ["Pool", "PoolTrader", "Record", "Subscription", "SubscriptionDay", "Trader"]
+__all__ = ["Mandate", "Pool", "PoolTrader", "Record", "Subscription", "SubscriptionDay", "Trader"]

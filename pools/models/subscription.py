@@ -52,8 +52,6 @@ class Subscription(models.Model):
         max_length=24, blank=True, default="", db_default="", help_text="Which limit or switch paused it, if one did."
     )
     stopped_at = models.DateTimeField(null=True, blank=True, help_text="When it did.")
-    mandate = models.BinaryField(null=True, help_text="What the vault may sign for it, sealed when terms were agreed.")
-    mandate_number = models.PositiveBigIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -71,3 +69,17 @@ class Subscription(models.Model):
 
     def __str__(self) -> str:
         return f"Subscription {self.pk} of {self.user_id} to {self.pool_id}"
+
+
+class Mandate(models.Model):
+    """What the vault may sign for a subscription, sealed when its terms were agreed (citadel.domain.mandate).
+
+    A row of its own: a subscription's figures are written with every copy, this is not.
+    """
+
+    subscription = models.OneToOneField(Subscription, on_delete=models.CASCADE, primary_key=True)
+    number = models.PositiveBigIntegerField()
+    sealed = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"Mandate {self.number} of subscription {self.subscription_id}"

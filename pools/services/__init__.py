@@ -11,7 +11,7 @@ from pools.services.curated import (
     unpublished,
     withdraw_curated,
 )
-from pools.services.mandates import mandates_of, seal_missing, sealed_in_bulk, tell_mandate
+from pools.services.mandates import mandates_of, seal_in_bulk, seal_missing, tell_mandate
 from pools.services.money import MoneyInUse, add_money, withdraw_money
 from pools.services.own import (
     LeadUnfit,
@@ -159,8 +159,8 @@ __all__ = [
     "pause_pool",
     "pause_subscription",
     "place_curated",
+    "seal_in_bulk",
     "seal_missing",
-    "sealed_in_bulk",
     "tell_mandate",
     "pool_of",
     "pool_terms",

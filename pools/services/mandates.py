@@ -12,18 +12,20 @@ from pools.domain import style as styles
 from pools.domain.mandates import bounds
 from pools.domain.style import PLAIN, Advanced, NotAStyle
 from pools.domain.terms import FixedAmount
-from pools.models import Pool, Subscription
+from pools.models import Mandate, Pool, Subscription
 
 Status = Subscription.Status
+BATCH = 500
 
 
-def seal_terms(row: Subscription, *, pool: Pool | None = None) -> None:
+def seal_terms(row: Subscription) -> None:
     """Seal what the vault may sign for a row that is there, under the next number, and have the signer told.
 
     :raises citadel.services.MandateKeyMissing: this process may not agree terms
     """
-    _seal(row, pool or row.pool)
-    row.save(update_fields=["mandate", "mandate_number"])
+    before = Mandate.objects.filter(subscription=row).values_list("number", flat=True).first() or 0
+    made = _sealed(row, row.pool, above=before)
+    Mandate.objects.update_or_create(subscription=row, defaults={"number": made.number, "sealed": made.sealed})
     nudge("pools.tell_mandate", subscription_id=row.pk)
 
 
@@ -39,9 +41,10 @@ def seal_closed(row: Subscription) -> None:
 def mandates_of(account_ids: Iterable[UUID]) -> Mapping[UUID, list[bytes]]:
     """What the signer has to be given with these accounts: the mandates of everything that trades on them."""
     found: dict[UUID, list[bytes]] = {}
-    rows = Subscription.objects.filter(account__in=list(account_ids), mandate__isnull=False)
-    for account_id, sealed in rows.exclude(status=Status.ENDED).values_list("account_id", "mandate"):
-        found.setdefault(account_id, []).append(bytes(sealed or b""))
+    rows = Mandate.objects.filter(subscription__account__in=list(account_ids))
+    living = rows.exclude(subscription__status=Status.ENDED)
+    for account_id, sealed in living.values_list("subscription__account_id", "sealed"):
+        found.setdefault(account_id, []).append(bytes(sealed))
     return found
 
 
@@ -50,7 +53,7 @@ def tell_mandate(*, subscription_id: int) -> None:
 
     :raises citadel.client.SignerUnavailable: it does not answer
     """
-    sealed = Subscription.objects.filter(pk=subscription_id).values_list("mandate", flat=True).first()
+    sealed = Mandate.objects.filter(pk=subscription_id).values_list("sealed", flat=True).first()
     if sealed is not None:
         citadel.tell_mandates([bytes(sealed)])
 
@@ -61,36 +64,32 @@ def seal_missing() -> int:
     :raises citadel.services.MandateKeyMissing: this process may not agree terms
     """
     rows = Subscription.objects.filter(mandate__isnull=True).exclude(status=Status.ENDED)
-    count = 0
-    for row in rows.select_related("pool", "account").iterator():
-        _seal(row, row.pool)
-        # Whoever changes terms at this moment seals them itself: theirs stays.
-        count += Subscription.objects.filter(pk=row.pk, mandate__isnull=True).update(
-            mandate=row.mandate, mandate_number=row.mandate_number
-        )
-    return count
+    made = [_sealed(row, row.pool) for row in rows.select_related("pool", "account").iterator(BATCH)]
+    # Whoever changes terms at this moment seals them himself: his stays.
+    Mandate.objects.bulk_create(made, batch_size=BATCH, ignore_conflicts=True)
+    return len(made)
 
 
-def sealed_in_bulk(rows: Iterable[Subscription], *, pool: Pool) -> None:
-    """Seal rows of one pool that were just made, without saving them: for whoever writes many at once."""
-    for row in rows:
-        _seal(row, pool)
+def seal_in_bulk(rows: Iterable[Subscription], *, pool: Pool) -> None:
+    """Seal rows of one pool that were just made, for whoever makes many at once."""
+    Mandate.objects.bulk_create([_sealed(row, pool) for row in rows], batch_size=BATCH)
 
 
-def _seal(row: Subscription, pool: Pool) -> None:
+def _sealed(row: Subscription, pool: Pool, *, above: int = 0) -> Mandate:
     terms = FixedAmount(row.total_investment, row.max_loss, row.profit_target, row.daily_loss_limit)
     found = bounds(terms, _style(row), pool_leverage=pool.leverage, pool_slippage_bps=pool.max_slippage_bps)
     # The time, so that a database that was restored from a backup goes on above what the signer remembers.
-    row.mandate_number = max(row.mandate_number + 1, clock.millis(clock.now()))
-    row.mandate = citadel.seal_mandate(
+    number = max(above + 1, clock.millis(clock.now()))
+    sealed = citadel.seal_mandate(
         subscription=row.pk,
-        number=row.mandate_number,
+        number=number,
         account_id=row.account_id,
         exchange=row.account.exchange,
         environment=row.account.environment,
         opens=row.status in (Status.ACTIVE, Status.PAUSED),
         **found._asdict(),
     )
+    return Mandate(subscription=row, number=number, sealed=sealed)
 
 
 def _style(row: Subscription) -> Advanced:

@@ -13,7 +13,7 @@ from obscura.core.nudge.models import Nudge
 from pools import services as pools
 from pools.domain.mandates import bounds
 from pools.domain.style import PLAIN, Advanced, Pair
-from pools.models import Subscription
+from pools.models import Mandate, Subscription
 from pools.types import FixedAmount
 from tests.trading.support import account, lead
 
@@ -49,8 +49,9 @@ def test_the_band_is_wider_than_any_slippage_that_was_agreed():
 
 
 def mandate_of(row: Subscription):
-    row.refresh_from_db()
-    return read(bytes(row.mandate), key=bytes.fromhex(os.environ["OBSCURA_MANDATE_KEY"]))
+    return read(
+        bytes(Mandate.objects.get(subscription=row).sealed), key=bytes.fromhex(os.environ["OBSCURA_MANDATE_KEY"])
+    )
 
 
 @pytest.fixture
@@ -68,9 +69,9 @@ def test_following_seals_the_terms_and_has_the_vault_told(following):
     sealed = mandate_of(row)
 
     assert (sealed.subscription, sealed.account, sealed.opens) == (row.pk, row.account_id.bytes, True)
-    assert sealed.caps.order_usd == D("1100.00") and sealed.number == row.mandate_number
+    assert sealed.caps.order_usd == D("1100.00") and sealed.number == row.mandate.number
     assert Nudge.objects.filter(task="pools.tell_mandate", ids={"subscription_id": row.pk}).count() == 1
-    assert pools.mandates_of([row.account_id]) == {row.account_id: [bytes(row.mandate)]}
+    assert pools.mandates_of([row.account_id]) == {row.account_id: [bytes(row.mandate.sealed)]}
 
 
 def test_other_terms_are_sealed_under_a_higher_number(following):
@@ -111,7 +112,7 @@ def test_a_process_without_the_key_agrees_no_terms_and_changes_nothing(following
 
 def test_terms_from_before_mandates_are_sealed_once(following):
     row, _ = following
-    Subscription.objects.filter(pk=row.pk).update(mandate=None, mandate_number=0)
+    Mandate.objects.all().delete()
 
     assert (pools.seal_missing(), pools.seal_missing()) == (1, 0)
     assert mandate_of(row).caps.order_usd == D("1100.00")

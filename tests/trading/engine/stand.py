@@ -15,7 +15,7 @@ from citadel import services as citadel
 from citadel.models import Credential, ExchangeAccount
 from citadel.sealing import seal
 from obscura.core import clock, redis_clients
-from pools.models import Pool, Subscription, Trader
+from pools.models import Mandate, Pool, Subscription, Trader
 from tenants.models import Tenant
 from tests.citadel.support import Vault
 from tests.contracts.support import Key, Venue
@@ -93,17 +93,17 @@ class Stand:
     def agree(self, subscription: Subscription, **narrower: Any) -> None:
         """Seal terms with the vault: far wider than the planner's, so that its own rules are what a test sees."""
         # The vault outlives a test, and remembers the numbers of subscriptions whose ids come again.
-        subscription.mandate_number = time.time_ns() // 1_000_000
+        number = time.time_ns() // 1_000_000
         wide = {
             "opens": True, "order_usd": Decimal(10**6), "minute_usd": Decimal(10**7), "day_usd": Decimal(10**8),
             "leverage": 125, "band_bps": 10_000, "max_loss_usd": Decimal(10**6), "allow": frozenset(),
             "deny": frozenset(),
         }  # fmt: skip
-        subscription.mandate = citadel.seal_mandate(
-            subscription=subscription.pk, number=subscription.mandate_number, account_id=subscription.account_id,
+        sealed = citadel.seal_mandate(
+            subscription=subscription.pk, number=number, account_id=subscription.account_id,
             exchange="binance", environment="paper", **wide | narrower,
         )  # fmt: skip
-        subscription.save(update_fields=["mandate", "mandate_number"])
+        Mandate.objects.update_or_create(subscription=subscription, defaults={"number": number, "sealed": sealed})
 
     def set_up(self, subscription: Subscription, *, symbol: str = "BTCUSDT", leverage: int = 1) -> None:
         """The account is set up on futures, at the venue and in what is known of it, as after an earlier copy."""

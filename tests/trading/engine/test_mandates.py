@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from pools.models import Subscription
+from pools.models import Mandate, Subscription
 from trading.domain.order_state import Status
 from trading.models import Holding, Order
 from trading.venues.binance import VAULT_WORDS
@@ -56,7 +56,7 @@ def test_without_terms_nothing_is_opened_and_what_is_held_is_closed(stand):
     stand.plan()
     assert stand.order(ben, opened).status == Status.FILLED
     stand.agree(ben, opens=False)
-    stand.signer.mandates([bytes(ben.mandate)])
+    stand.signer.mandates([bytes(Mandate.objects.get(subscription=ben).sealed)])
     refused = stand.signal("buy")
     stand.plan()
     closed = stand.signal("sell", effect="close")
@@ -69,7 +69,7 @@ def test_without_terms_nothing_is_opened_and_what_is_held_is_closed(stand):
 
 def test_a_follower_from_before_mandates_reads_what_to_do(stand):
     ben = stand.follower("ben")
-    Subscription.objects.filter(pk=ben.pk).update(mandate=None)
+    Mandate.objects.filter(subscription=ben).delete()
     signal = stand.signal("buy")
 
     stand.plan()
