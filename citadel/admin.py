@@ -61,7 +61,7 @@ class ExchangeAccountAdmin(ModelAdmin):  # type: ignore[misc]
     @admin.action(description="Ask the exchange again what the key may do", permissions=["change"])
     def recheck(self, request: HttpRequest, queryset: QuerySet[ExchangeAccount]) -> None:
         """Check the chosen accounts."""
-        self._each(request, queryset, citadel.check_account, "was checked")
+        self._each(request, queryset, citadel.ask_check, "is being checked")
 
     @admin.action(description="Take back: erase the keys, pause what copies", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ExchangeAccount]) -> None:

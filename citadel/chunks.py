@@ -20,6 +20,7 @@ from citadel.questions import (
     SignerUnavailable,
     WrappedKey,
     parts,
+    stay_away_from_web,
 )
 
 SILENCE, UNSENT = 0, -1
@@ -91,6 +92,7 @@ class ChunkSender:
     """
 
     def __init__(self, *, run_dir: str | Path | None = None, grace: float = 0.25, slack: float = 1.0) -> None:
+        stay_away_from_web()
         directory = Path(run_dir or os.environ["OBSCURA_RUN"])
         self._signer_path, self._egress_path = str(directory / "signer.sock"), str(directory / "egress.sock")
         self.grace, self.slack = grace, slack

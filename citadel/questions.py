@@ -32,6 +32,19 @@ class SignerRefused(Problem):
     remedy = "Read the code: the request is not one the vault's policy allows, or the account is not open."
 
 
+class OutOfReach(Exception):
+    """A web process tried to talk to the vault. It asks a worker to: write it down, and nudge."""
+
+
+def stay_away_from_web() -> None:
+    """:raises OutOfReach: this is a web process ($OBSCURA_ROLE), which has no business at the vault's sockets
+
+    Where web processes are users of their own the sockets refuse them as well; this is for where they are not.
+    """
+    if os.environ.get("OBSCURA_ROLE") == "web":
+        raise OutOfReach
+
+
 _OPEN_AT_A_TIME = 250
 """Accounts in one frame: opening takes the signer some 10 microseconds each, and orders wait meanwhile."""
 
@@ -60,6 +73,7 @@ class SignerClient:
     """
 
     def __init__(self, *, run_dir: str | Path | None = None, timeout: float = 2.0) -> None:
+        stay_away_from_web()
         self._path = str(Path(run_dir or os.environ["OBSCURA_RUN"]) / "signer.sock")
         self._timeout = timeout
         self._socket: socket.socket | None = None

@@ -52,6 +52,7 @@ __all__ = [
     "account",
     "accounts_of",
     "addresses_of",
+    "ask_check",
     "can_seal_mandates",
     "check_account",
     "connect_account",
@@ -227,8 +228,26 @@ def some_account(*, exchange: str, environment: str) -> AccountRef | None:
     return None if row is None else _ref(row)
 
 
+def ask_check(*, account_id: UUID, actor: str, user_id: UUID | None = None) -> AccountRef:
+    """Have the exchange asked again what an active account's key may do. A worker does it, within seconds.
+
+    :param user_id: the owner who asks; None for the tenant's own staff
+    :raises NotFound: this user has none of this id
+    :raises AccountUnchecked: the account is not active
+    """
+    row = _of(account_id, user_id)
+    if row.status != Status.ACTIVE:
+        raise AccountUnchecked
+    with transaction.atomic():
+        audit.record("citadel.account.check_asked", actor=actor, subject=f"account:{row.pk}")
+        nudge("citadel.check", account_id=str(row.pk))
+    return _ref(row)
+
+
 def check_account(*, account_id: UUID, actor: str, user_id: UUID | None = None) -> AccountRef:
     """Ask the exchange again what an active account's key may do; refuse the account if it has become too much.
+
+    For workers: web processes have no way to the vault, and use `ask_check`.
 
     :param user_id: the owner who asks; None for the platform's own sweep
     :raises NotFound: this user has none of this id

@@ -22,6 +22,15 @@ def enrol(*, account_id: str, **_: object) -> None:
     services.enrol(account_id=UUID(account_id))
 
 
+@nudged("citadel.check")
+def check(*, account_id: str, **_: object) -> None:
+    """Ask the exchange again what an account's key may do. One that is no longer active needs no asking."""
+    try:
+        services.check_account(account_id=UUID(account_id), actor=enrolment.SYSTEM)
+    except services.AccountUnchecked as late:
+        _logger.info("citadel.unchecked", code=late.code)
+
+
 @nudged("citadel.rewrap")
 def rewrap(**_: object) -> None:
     """Wrap a tenant's envelopes under its active key version. Killed, it comes back and goes on."""

@@ -16,6 +16,7 @@ WORK, VAULT, VENUE = 1, 2, 3
 A_STEP, BEHIND = 3, 10
 """How far processes stand back on a crowded machine: plans of thousands a step behind what hears leads, ends copies and
 sends; sweeps and looks, for which nobody waits, behind all."""
+_WEB = {"OBSCURA_ROLE": "web"}  # a process of this role makes no connection to the vault
 ORDER_QUEUES = "critical,high,normal,low"
 
 
@@ -86,7 +87,9 @@ def heavy(plan: Plan, places: Places) -> list[Spec]:
         Spec("sentinel", run=lambda: module("trading.sentinel"), wave=WORK),
         Spec("guard", run=lambda: module("trading.guard"), wave=WORK),
         Spec("market", run=lambda: module("trading.market"), wave=WORK, nice=BEHIND),
-        Spec("web", run=lambda: web(places.ports["web"]), wave=WORK, env=agrees_terms(places)),
+        Spec(
+            "web", run=lambda: web(places.ports["web"]), wave=WORK, env=agrees_terms(places) | {"OBSCURA_ROLE": "web"}
+        ),
         Spec("beat", run=beat, wave=WORK, nice=BEHIND),
         Spec("watch", run=watch, wave=WORK, nice=BEHIND),
     ]

@@ -81,16 +81,13 @@ def new(request: HttpRequest) -> HttpResponse:
 def check(request: HttpRequest, account_id: UUID) -> HttpResponse:
     """``POST /exchange-accounts/<id>/check/``: ask the exchange again what the key may do."""
     try:
-        one = citadel.check_account(account_id=account_id, user_id=request.user.pk, actor=actor(request))
+        one = citadel.ask_check(account_id=account_id, user_id=request.user.pk, actor=actor(request))
     except NotFound:
         raise
     except Problem as problem:
         tell(request, problem)
     else:
-        if one.status == "active":
-            messages.success(request, f"{one.label} is ready to trade.")
-        else:
-            messages.error(request, f"{one.label} was refused. {one.reason}")
+        messages.info(request, f"The exchange is being asked about {one.label}. The answer is here in a few seconds.")
     return redirect("web:accounts")
 
 

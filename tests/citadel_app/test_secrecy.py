@@ -102,3 +102,32 @@ def test_a_vault_that_is_not_ready_does_not_repeat_what_was_entered(alpha, cast,
         connect(cast.ben())
 
     assert in_it(str(found.value.as_dict())) == []
+
+
+def test_a_web_process_has_no_way_to_the_vault(vault, monkeypatch):
+    from citadel.client import ChunkSender, SignerClient
+    from citadel.questions import OutOfReach
+
+    monkeypatch.setenv("OBSCURA_ROLE", "web")
+
+    for way in (SignerClient, ChunkSender):
+        with pytest.raises(OutOfReach):
+            way(run_dir=vault.directory)
+
+
+def test_a_check_that_was_asked_for_in_a_page_is_made_by_a_worker(alpha, cast, connect, monkeypatch):
+    from citadel.tasks import check
+    from obscura.core.nudge.models import Nudge
+
+    ben = cast.ben()
+    made = connect(ben)
+    citadel.enrol(account_id=made.id)
+    before = citadel.account(account_id=made.id).checked_at
+    monkeypatch.setenv("OBSCURA_ROLE", "web")
+    citadel.ask_check(account_id=made.id, user_id=ben.pk, actor="ben")
+    assert citadel.account(account_id=made.id).checked_at == before
+    monkeypatch.delenv("OBSCURA_ROLE")
+
+    check(account_id=str(made.id), nudge=Nudge.objects.get(task="citadel.check").pk)
+
+    assert citadel.account(account_id=made.id).checked_at > before
