@@ -87,9 +87,7 @@ def heavy(plan: Plan, places: Places) -> list[Spec]:
         Spec("sentinel", run=lambda: module("trading.sentinel"), wave=WORK),
         Spec("guard", run=lambda: module("trading.guard"), wave=WORK),
         Spec("market", run=lambda: module("trading.market"), wave=WORK, nice=BEHIND),
-        Spec(
-            "web", run=lambda: web(places.ports["web"]), wave=WORK, env=agrees_terms(places) | {"OBSCURA_ROLE": "web"}
-        ),
+        Spec("web", run=lambda: web(places.ports["web"]), wave=WORK, env=agrees_terms(places) | _WEB),
         Spec("beat", run=beat, wave=WORK, nice=BEHIND),
         Spec("watch", run=watch, wave=WORK, nice=BEHIND),
     ]
