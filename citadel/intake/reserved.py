@@ -16,7 +16,7 @@ LIFE = timedelta(hours=1)
 
 
 class ReservationInvalid(Invalid):
-    """The account's id is not one that was given to this user within the last hour."""
+    """The form is older than an hour, or was given to somebody else."""
 
     code = "reservation_invalid"
     remedy = "Enter the keys again. A program reserves another id, and seals the credentials to that."
