@@ -195,7 +195,7 @@ def test_a_script_that_does_not_arrive_sends_nothing(form):
     fill(page)
     page.get_by_role("button", name="Check and save").click()
 
-    expect(page.get_by_role("alert").filter(has_text="did not load, so nothing was sent")).to_be_focused()
+    expect(page.get_by_role("alert").filter(has_text="could not be encrypted here, so nothing")).to_be_focused()
     assert posts(page) == []
     assert secrets_in(page) == []
 

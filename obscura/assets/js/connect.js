@@ -1,7 +1,7 @@
 // The form of an exchange account: what is typed as a key is sealed to the vault before the form is sent, and is not in
 // the request. A form marked data-seal is never sent in the clear from here on, whatever fails.
 
-const AWAY = "The part of this page that encrypts your keys did not load, so nothing was sent. Reload the page.";
+const FAILED = "Your keys could not be encrypted here, so nothing was sent. Reload the page.";
 const STALE = "These are not the fields of the exchange you chose. Choose it again, or reload the page.";
 
 const load = () => import("./sealing.js");
@@ -75,7 +75,7 @@ document.addEventListener("submit", event => {
   if (form.dataset.sealing) return;
   form.dataset.sealing = "1";
   send(form, event.submitter)
-    .catch(() => tell(form, AWAY))
+    .catch(() => tell(form, FAILED))
     .finally(() => delete form.dataset.sealing);
 });
 
