@@ -13,7 +13,7 @@ from citadel.domain import exchanges, permissions
 from citadel.domain.permissions import Finding, Verdict
 from citadel.events import AccountActivated, AccountRevoked
 from citadel.models import Credential, ExchangeAccount
-from citadel.sealing import SealedForAnother
+from citadel.sealing import AGREED, SealedForAnother
 from obscura.core import clock
 from obscura.core.audit import write as audit
 from obscura.core.errors import Unavailable
@@ -151,7 +151,7 @@ def _enveloped(account: ExchangeAccount) -> bool:
     finally:
         signer.close()
     # Who sealed it may have been somewhere else: only now can be told whether it is all that the exchange asks for.
-    wrong = exchanges.misnamed(account.exchange, envelopes.keys())
+    wrong = exchanges.misnamed(account.exchange, envelopes.keys() - {AGREED})
     if wrong:
         conclude(account, Verdict(Finding.BAD, wrong), was=Status.PENDING, actor=SYSTEM)
         return False

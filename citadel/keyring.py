@@ -31,7 +31,9 @@ FIRST_OWN = 2
 BATCH = 250
 """Envelopes wrapped anew at a time: some five milliseconds of the signer's, in which orders wait."""
 
-WAITS = frozenset({"key_pending", "provider_unavailable", "quorum_missing", "provider_denied", "share_tampered"})
+WAITS = frozenset(
+    {"key_pending", "not_attested", "provider_unavailable", "quorum_missing", "provider_denied", "share_tampered"}
+)
 """Codes of a signer whose key provider does not give a key: it says nothing about what was to be sealed or opened."""
 
 _USED = (State.ACTIVE, State.DECRYPT_ONLY)

@@ -91,6 +91,28 @@ class SignerClient:
         """
         return str(self._with_keys("new_key", tenant=tenant, version=version)["wrapped"])
 
+    def agree(
+        self,
+        *,
+        tenant: int,
+        account: bytes,
+        agreed: str,
+        wanted: str,
+        assertion: Sequence[bytes],
+        keys: Sequence[WrappedKey] = (),
+    ) -> str:
+        """Have an account's agreement changed: the new one, sealed.
+
+        :param agreed: the present one as it is sealed; empty: none
+        :param wanted: the text of the new one (citadel.domain.agreement)
+        :param assertion: a passkey's answer to it: id, authenticator data, client data, signature; empty: none
+        :raises SignerRefused: codes ``agreement_malformed``, ``agreement_outdated``, ``passkey_missing``,
+            ``passkey_refused``
+        """
+        fields = {"tenant": tenant, "account": account, "agreed": agreed, "wanted": wanted}
+        wrapped = [list(key) for key in keys]
+        return str(self._with_keys("agree", **fields, assertion=list(assertion), keys=wrapped)["agreed"])
+
     def hold(self, keys: Sequence[WrappedKey]) -> None:
         """Have the signer take in a tenant's keys."""
         self._with_keys("open", entries=[], keys=[list(key) for key in keys])

@@ -28,6 +28,9 @@ VERSION, TEXT_VERSION = 1, 2
 MAX_SEALED = 64 << 10
 """Bytes of a box; a larger one is not looked at."""
 
+AGREED = "agreed"
+"""The field that an account's agreement is sealed as, beside its keys."""
+
 LEAST_SEALED = 48
 """Bytes that a box has around what is inside: a public key and a tag."""
 

@@ -20,6 +20,7 @@ from citadel.intake import keys as intake
 from citadel.intake import reserved as reservations
 from citadel.intake.boxes import SealedInvalid
 from citadel.intake.keys import VaultNotReady, publish_intake_key
+from citadel.intake.keys import statement as vault_statement
 from citadel.intake.reserved import ReservationInvalid
 from citadel.keyring import KeyRotated, KeysAway, KeyVersionState
 from citadel.keyring import held as wrapped_keys
@@ -80,6 +81,7 @@ __all__ = [
     "some_account",
     "supported_exchanges",
     "tell_mandates",
+    "vault_statement",
     "wrapped_keys",
 ]
 

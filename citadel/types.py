@@ -85,6 +85,22 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class VaultStatement:
+    """What the vault said of itself last.
+
+    :param keys: the key provider: ``local``, ``nildb`` or ``transit``
+    :param attestation: ``mode`` is ``off`` or ``required``; then also ``accepted``, ``code``, ``product``,
+        ``measurement``, ``firmware``, ``report`` (SHA-256) and ``at``, as far as they are known
+    :param heard_at: when it was last asked, and `since` when it says so
+    """
+
+    keys: str
+    attestation: Mapping[str, object]
+    heard_at: datetime
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AccountRef:
     """An exchange account as everybody may see it.
 

@@ -14,3 +14,15 @@ class IntakeKey(models.Model):
 
     def __str__(self) -> str:
         return self.kid
+
+
+class Statement(models.Model):
+    """What the vault said of itself last: one row, written by a worker that asks the signer."""
+
+    heard_at = models.DateTimeField(help_text="When it was last heard.")
+    since = models.DateTimeField(help_text="Since when it says so.")
+    keys = models.CharField(max_length=16, help_text="The key provider.")
+    attestation = models.JSONField(default=dict, help_text="The mode; where it is required, the verdict as well.")
+
+    def __str__(self) -> str:
+        return f"{self.keys}, attestation {self.attestation.get('mode', 'off')}"

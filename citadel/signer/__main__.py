@@ -6,6 +6,7 @@ OBSCURA_RUN                 directory of the sockets
 OBSCURA_ROOT_KEY            32 bytes in hex; or _FILE, or $CREDENTIALS_DIRECTORY/obscura-root-key
 OBSCURA_MANDATE_KEY         likewise, or _FILE; shared with the processes that agree terms
 OBSCURA_KEYS                the key provider (citadel.vaults.configured), default local
+OBSCURA_ATTESTATION         off, or required (citadel.attestation.required)
 OBSCURA_SIGNER_STATE        directory of the journal, default vault/ beside the sockets
 OBSCURA_ACCOUNT_CAPS        caps of accounts that have none of their own: dollars in an order, a minute and a day, and
                             the highest leverage, default "50000,250000,1000000,20"
@@ -27,12 +28,13 @@ from decimal import Decimal, InvalidOperation
 from nacl.public import PrivateKey
 
 from citadel import processes
+from citadel.attestation import required
 from citadel.domain.mandate import Caps
 from citadel.processes import KeyMissing, read_key
 from citadel.signer import sandbox
 from citadel.signer.forward import EgressLink
 from citadel.signer.journal import Journal
-from citadel.signer.keeper import Beside, Here
+from citadel.signer.keeper import OFF, Beside, Here
 from citadel.signer.keys import Keyring
 from citadel.signer.ledger import Ledger
 from citadel.signer.marks import Marks
@@ -59,7 +61,9 @@ def main() -> int:
         processes.hold(directory, "signer")
         caps = read_caps(os.environ.get("OBSCURA_ACCOUNT_CAPS", _CAPS))
         keeper = _keeper(root)
-    except (RootKeyMissing, KeyMissing, CapsInvalid, ProviderError, processes.AlreadyRunning) as error:
+    except (
+        RootKeyMissing, KeyMissing, CapsInvalid, ProviderError, required.AttestationUnknown, processes.AlreadyRunning,
+    ) as error:  # fmt: skip
         log.line("refused_to_start", code=error.code, remedy=(error.__doc__ or "").strip())
         return 1
     own = processes.number("OBSCURA_SIGNER_UID")
@@ -87,6 +91,8 @@ def main() -> int:
         keys=Keyring(size=int(os.environ.get("OBSCURA_SIGNER_ACCOUNTS", "50000"))),
         ledger=ledger,
         egress=egress,
+        kept=configured.kind(),
+        attestation=lambda: keeper.statement if isinstance(keeper, Beside) else OFF,
         log=log,
     )
     refusals = _Refusals(signer.refusals, log)
@@ -121,12 +127,16 @@ def main() -> int:
 def _keeper(root: bytes) -> Keeper:
     """The way to the key provider: one that asks others gets a process of its own.
 
-    :raises ProviderError: it is not configured
+    :raises ProviderError, AttestationUnknown: it is not configured
     """
-    if configured.kind() == "local":
+    required_now = required.mode() == "required"
+    if configured.kind() == "local" and not required_now:
         return Here(configured.provider(root))
     configured.provider(root).close()  # what is wrong with the configuration is found here, and said
-    return Beside(lambda: configured.provider(root))
+    if not required_now:
+        return Beside(lambda: configured.provider(root))
+    attests = required.attests(configured.state_folder())
+    return Beside(lambda: required.AttestedProvider(configured.provider(root), attests=attests))
 
 
 class CapsInvalid(ValueError):

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
 
+from citadel.attestation.required import NotAttested
 from citadel.domain.frames import Message, Splitter, pack, unpack
 from citadel.processes import harden
 from citadel.signer.tenant_keys import KeyPending
@@ -27,10 +28,14 @@ _MOST_ANSWERS = 1_000
 _ERRORS = {
     one.code: one
     for one in (
-        providers.ProviderUnavailable, providers.QuorumMissing, providers.ProviderDenied, providers.WrapRefused,
-        providers.WrapUnknown,
+        NotAttested, providers.ProviderUnavailable, providers.QuorumMissing, providers.ProviderDenied,
+        providers.WrapRefused, providers.WrapUnknown,
     )
 }  # fmt: skip
+
+
+OFF: Message = {"mode": "off"}
+"""What is said of attestation where it is not required."""
 
 
 class Here:
@@ -65,10 +70,17 @@ class Beside:
         self._splitter = Splitter()
         self._asked: set[bytes] = set()
         self._answers: OrderedDict[bytes, Message] = OrderedDict()
+        self.statement = OFF
+        """What was last said of the machine's attestation."""
 
     def attend(self, watch: Callable[[int, Callable[[], None]], None]) -> None:
         """Have the answers read by a loop that watches file descriptors."""
         watch(self._socket.fileno(), self._read)
+
+    def close(self) -> None:
+        """Let the other process end."""
+        self._socket.close()
+        os.waitpid(self.pid, 0)
 
     def wrap(self, *, key: bytes, aad: bytes, ask: tuple[int, int]) -> str:
         return str(self._ask("wrap", key=key, aad=aad)["wrapped"])
@@ -102,6 +114,7 @@ class Beside:
             return
         for body in self._splitter.feed(data):
             answer = unpack(body)
+            self.statement = answer.pop("statement")
             self._asked.discard(answer["ident"])
             self._answers[answer["ident"]] = answer
             while len(self._answers) > _MOST_ANSWERS:
@@ -119,7 +132,8 @@ def _serve(pipe: socket.socket, make: Callable[[], KeyProvider], parent: int) ->
             splitter = Splitter()
             while data := pipe.recv(1 << 16):
                 for body in splitter.feed(data):
-                    pipe.sendall(pack(_answered(provider, unpack(body))))
+                    answer = _answered(provider, unpack(body))
+                    pipe.sendall(pack({**answer, "statement": getattr(provider, "statement", OFF)}))
             code = 0
     finally:
         with contextlib.suppress(OSError):

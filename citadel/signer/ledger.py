@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from citadel.domain.agreement import Agreement
 from citadel.domain.mandate import Caps, Mandate
 from citadel.domain.orders import Order
 from citadel.signer.holdings import Holdings, Lot
@@ -121,6 +122,7 @@ class Ledger:
         self._old_ids: dict[bytes, int] = {}
         self._turned_ms = now_ms
         self._minimums: dict[int, int] = {}
+        self._agreed: dict[bytes, int] = {}
         self._chunks: OrderedDict[bytes, dict[int, Taken]] = OrderedDict()
         for record in journal.read():
             self._replay(record)
@@ -156,6 +158,23 @@ class Ledger:
             self._account_caps.pop(account, None)
         else:
             self._account_caps[account] = caps
+
+    def admit_agreement(self, account: bytes, agreement: Agreement | None) -> str | None:
+        """Take what an account's owner has agreed, or say why not: an earlier one, or none where there was one."""
+        known = self._agreed.get(account, 0)
+        number = 0 if agreement is None else agreement.number
+        if number < known:
+            return "agreement_outdated"
+        if number > known:
+            self._journal.record(["agreed", account, number])
+            self._agreed[account] = number
+        self.cap_account(account, None if agreement is None else agreement.caps)
+        return None
+
+    @property
+    def usual_caps(self) -> Caps:
+        """The caps of accounts that have none of their own."""
+        return self._caps
 
     def caps_of(self, account: bytes) -> Caps:
         """The caps that hold for an account."""
@@ -351,10 +370,14 @@ class Ledger:
             self._ids[rest[0]] = rest[1]
         elif kind == "minimum":
             self._minimums[rest[0]] = rest[1]
+        elif kind == "agreed":
+            self._agreed[rest[0]] = rest[1]
 
     def _snapshot(self) -> Iterator[list[Any]]:
         for tenant, version in self._minimums.items():
             yield ["minimum", tenant, version]
+        for account, number in self._agreed.items():
+            yield ["agreed", account, number]
         for key, number in self._numbers.items():
             yield ["number", *key, number]
         for named, one in self._spent.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import time
@@ -10,10 +11,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from fido2.cose import ES256, RS256, CoseKey, EdDSA
 from nacl.public import PrivateKey
 
 from citadel import sealing
-from citadel.domain import envelope, mandate, policy
+from citadel.domain import agreement, envelope, mandate, policy
 from citadel.domain.frames import BadFrame, FrameTooLarge, Message, pack, unpack
 from citadel.processes import Log
 from citadel.signer.forward import EgressLink
@@ -26,7 +30,7 @@ from citadel.vaults.provider import ProviderError, WrapRefused, WrapUnknown
 MAX_ROWS = 2_000
 MAX_ENTRIES = 1_000
 MAX_KEYS = 1_000
-MAX_SEALED = sealing.MAX_SEALED
+AGREED, MAX_SEALED = sealing.AGREED, sealing.MAX_SEALED
 _CHUNKS_REMEMBERED = 8_192
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}", re.ASCII)
 _API_KEY = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
@@ -47,15 +51,19 @@ class Refused(Exception):
 class Signer:
     """Holds the vault, the intake key, the open accounts and the ledger. `handle` never raises, whatever it is given.
 
+    :param kept: the key provider's name
+    :param attestation: what was last said of this machine's attestation
     :param mandate_key: 32 bytes that mandates are sealed under, known to the processes that agree terms as well
     """
 
     def __init__(
         self, *, vault: TenantKeys, intake: PrivateKey, mandate_key: bytes, keys: Keyring, ledger: Ledger,
-        egress: EgressLink, log: Log,
+        egress: EgressLink, log: Log, attestation: Callable[[], Message] = dict,
+        kept: str = "local",
     ) -> None:  # fmt: skip
         self._vault, self._intake, self._keys, self._egress, self._log = vault, intake, keys, egress, log
-        self._mandate_key, self._ledger = mandate_key, ledger
+        self._mandate_key, self._ledger, self._attestation = mandate_key, ledger, attestation
+        self._kept = kept
         self._public = bytes(intake.public_key)
         self._kid = hashlib.sha256(self._public).hexdigest()[:16]
         self._chunks: OrderedDict[bytes, None] = OrderedDict()
@@ -69,6 +77,10 @@ class Signer:
             "retire": (self._retire, {"tenant": int, "minimum": int}),
             "enrol": (self._enrol, {"tenant": int, "account": bytes, "sealed": bytes, "version": int, "keys": list}),
             "open": (self._open, {"entries": list, "keys": list}),
+            "agree": (
+                self._agree,
+                {"tenant": int, "account": bytes, "agreed": str, "wanted": str, "assertion": list, "keys": list},
+            ),
             "rewrap": (self._rewrap, {"entries": list, "version": int, "keys": list}),
             "forget": (self._forget, {"accounts": list}),
             "mandates": (self._mandates, {"sealed": list}),
@@ -95,6 +107,9 @@ class Signer:
             box = sealing.seal(intake=self._public, tenant=1, account=account, fields={"a": "b"}, version=form)
             sealing.unseal(intake=self._intake, tenant=1, account=account, sealed=box)
         SigningKey(tenant=1, api_key="rehearsal", secret=b"rehearsal").hmac_sha256(b"rehearsal")
+        for key in _public_keys():
+            with contextlib.suppress(InvalidSignature):
+                key.verify(b"rehearsal", b"\x30\x06\x02\x01\x01\x02\x01\x01".ljust(64, b"\0"))
         for noise in (b"\xc1", pack({"op": "nothing", "id": 1})[4:]):
             self.handle(noise)
         self.refusals.clear()
@@ -112,6 +127,7 @@ class Signer:
             return pack({"id": ident, "ok": True, **answer})
         except (
             BadFrame, FrameTooLarge, Refused, envelope.EnvelopeError, sealing.SealedError, KeyPending, ProviderError,
+            agreement.AgreementRefused,
         ) as error:  # fmt: skip
             return self.refusal(ident, error.code)
         except Exception as error:  # noqa: BLE001 - one bad request must not end signing for all; only the kind is told
@@ -153,6 +169,8 @@ class Signer:
             "refusals": dict(self.refusals),
             "egress_connects": self._egress.connects,
             "log_lost": self._log.lost,
+            "attestation": dict(self._attestation()),
+            "keys_kept": self._kept,
             **self._ledger.counts(),
             **self.counts,
         }
@@ -276,6 +294,8 @@ class Signer:
         for name, text in fields.items():
             if not isinstance(name, str) or not _FIELD.fullmatch(name) or not isinstance(text, str) or not text:
                 raise Refused("credential_malformed")
+        if AGREED in fields:
+            agreement.read(fields[AGREED])
         # The API key becomes a line of an HTTP request: it must not be able to carry a second one.
         if "apiKey" in fields and not _API_KEY.fullmatch(fields["apiKey"]):
             raise Refused("credential_malformed")
@@ -292,7 +312,7 @@ class Signer:
             try:
                 self._keys.put(account, self._opened(tenant, account, envelopes))
                 opened += 1
-            except (Refused, envelope.EnvelopeError) as error:
+            except (Refused, envelope.EnvelopeError, agreement.AgreementRefused) as error:
                 self.refusals[error.code] += 1
                 refused.append((account, error.code))
                 continue
@@ -321,9 +341,43 @@ class Signer:
             self.refusals[code] += 1
         return code
 
+    def _agree(self, message: Message) -> Message:
+        """Change what an account's owner has agreed, if it is the owner who does: the new one, sealed."""
+        tenant, account = _tenant(message["tenant"]), _account(message["account"])
+        self._hold(message["keys"])
+        place = envelope.Place(tenant, account, AGREED)
+        before = self._agreed(tenant, account, message["agreed"])
+        if self._ledger.admit_agreement(account, before) is not None:
+            raise agreement.AgreementOutdated
+        after = agreement.changed(
+            before or agreement.Agreement(0, self._ledger.usual_caps),
+            message["wanted"],
+            tenant=tenant,
+            account=account,
+            assertion=_assertion(message["assertion"]),
+        )
+        version = envelope.version_of(message["agreed"]) if message["agreed"] else self._vault.highest(tenant)
+        sealed = envelope.seal(
+            vault=self._vault.of(tenant), version=version, place=place, text=message["wanted"].encode()
+        )
+        self._ledger.admit_agreement(account, after)
+        self.counts["agreed"] += 1
+        self._log.line("agreed", tenant=tenant, account=account.hex(), number=after.number)
+        return {"agreed": sealed}
+
+    def _agreed(self, tenant: int, account: bytes, sealed: Any) -> agreement.Agreement | None:
+        """What an account's envelope of this name holds; None where there is none."""
+        if not sealed:
+            return None
+        place = envelope.Place(tenant, account, AGREED)
+        return agreement.read(envelope.unseal(vault=self._vault.of(tenant), place=place, envelope=sealed).decode())
+
     def _opened(self, tenant: int, account: bytes, envelopes: dict[Any, Any]) -> SigningKey:
         if not {"apiKey", "secret"} <= envelopes.keys():
             raise Refused("credential_incomplete")
+        refused = self._ledger.admit_agreement(account, self._agreed(tenant, account, envelopes.get(AGREED)))
+        if refused is not None:
+            raise Refused(refused)
         vault = self._vault.of(tenant)
         api_key, secret = (
             envelope.unseal(
@@ -418,10 +472,29 @@ class Signer:
         return True
 
 
+def _public_keys() -> list[CoseKey]:
+    """A public key of each kind that passkeys have."""
+    point, edwards = ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate()
+    modulus = rsa.RSAPublicNumbers(65_537, (1 << 2_047) | 1).public_key()
+    return [
+        ES256.from_cryptography_key(point.public_key()),
+        EdDSA.from_cryptography_key(edwards.public_key()),
+        RS256.from_cryptography_key(modulus),
+    ]
+
+
 def _account(value: Any) -> bytes:
     if not isinstance(value, bytes) or len(value) != 16:
         raise Refused("bad_account")
     return value
+
+
+def _assertion(parts: list[Any]) -> agreement.Assertion | None:
+    if not parts:
+        return None
+    if len(parts) != 4 or not all(isinstance(part, bytes) and len(part) <= MAX_SEALED for part in parts):
+        raise Refused("bad_fields")
+    return agreement.Assertion(*parts)
 
 
 def _tenant(value: Any) -> int:

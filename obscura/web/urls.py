@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from obscura.web import accounts, copies, draws, home, life, own_pools, pools, profile, subscriptions
+from obscura.web import accounts, copies, draws, home, life, own_pools, pools, profile, security, subscriptions
 from obscura.web.brand import brand_css
 
 app_name = "web"
 urlpatterns = [
     path("", home.home, name="home"),
+    path("security/", security.security, name="security"),
     path("brand.css", brand_css, name="brand"),
     path("pools/", pools.listing, name="pools"),
     path("pools/new/", own_pools.new, name="pool_new"),
