@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
 
 from citadel import services as citadel
+from citadel.domain import agreement
+from citadel.domain.mandate import Caps
 from citadel.intake.models import IntakeKey
 from citadel.models import Credential, ExchangeAccount
 from citadel.sealing import MAX_SEALED, seal
@@ -269,6 +272,17 @@ def test_fields_too_few_or_too_many_are_told_in_the_exchanges_words(ben, sent, b
         "citadel.account.refused",
     ]
     assert MISNAMED not in str(list(Entry.objects.values()))
+
+
+def test_what_was_agreed_beside_the_keys_is_not_a_field_too_many(ben, sent):
+    limits = Caps(Decimal(100), Decimal(300), Decimal(1_000), 5)
+    agreed = agreement.text_of(agreement.Agreement(0, limits, ()))
+    made = citadel.connect_sealed_account(**sent(ben, fields=KEYS | {"agreed": agreed}))
+
+    citadel.enrol(account_id=made.id)
+
+    assert told(made.id, ben).status == "active"
+    assert sorted(Credential.objects.get().envelopes) == ["agreed", "apiKey", "secret"]
 
 
 def test_a_box_for_another_account_or_tenant_is_refused(ben, beta, sent):
