@@ -192,12 +192,38 @@ def test_a_script_that_does_not_arrive_sends_nothing(form):
     page = form()
     page.context.route("**/sealing-*.js", lambda route: route.abort("connectionrefused"))
     page.reload()
+    note = page.get_by_role("alert").filter(has_text="Your keys cannot be encrypted on this page, so nothing is sent.")
+    expect(note).to_be_visible()
     fill(page)
     page.get_by_role("button", name="Check and save").click()
 
-    expect(page.get_by_role("alert").filter(has_text="could not be encrypted here, so nothing")).to_be_focused()
+    expect(note).to_be_focused()
     assert posts(page) == []
     assert secrets_in(page) == []
+
+
+def test_the_fields_are_empty_when_the_box_leaves(form):
+    page = form()
+    page.route(f"**{PAGE}", lambda route: route.fulfill(status=204))
+    fill(page)
+    page.get_by_role("button", name="Check and save").click()
+
+    for name in ("API key", "Secret key"):
+        expect(page.get_by_label(name, exact=True)).to_be_disabled()
+        expect(page.get_by_label(name, exact=True)).to_have_value("")
+    assert [sorted(sent) for sent in posts(page)] == [
+        ["account", "csrfmiddlewaretoken", "environment", "exchange", "label", "sealed"]
+    ]
+
+
+def test_fields_of_one_exchange_are_not_sealed_for_another(form):
+    page = form()
+    fill(page)
+    page.evaluate("document.getElementById('exchange').value = 'okx'")  # chosen, and its fields never came
+    page.get_by_role("button", name="Check and save").click()
+
+    expect(page.get_by_role("alert").filter(has_text="not the fields of the exchange you chose")).to_be_focused()
+    assert posts(page) == []
 
 
 def test_without_a_vault_nothing_leaves_the_browser(form):

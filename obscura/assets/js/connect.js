@@ -1,11 +1,10 @@
 // The form of an exchange account: what is typed as a key is sealed to the vault before the form is sent, and is not in
 // the request. A form marked data-seal is never sent in the clear from here on, whatever fails.
 
-const FAILED = "Your keys could not be encrypted here, so nothing was sent. Reload the page.";
+const FAILED = "Your keys cannot be encrypted on this page, so nothing is sent. Reload it.";
 const STALE = "These are not the fields of the exchange you chose. Choose it again, or reload the page.";
 
 const load = () => import("./sealing.js");
-if (document.querySelector("[data-seal]")) load().catch(() => {}); // asked for again, and told, when it is needed
 document.documentElement.dataset.seals = "";
 
 const entriesOf = form => [...form.querySelectorAll("[data-credential]")];
@@ -78,6 +77,10 @@ document.addEventListener("submit", event => {
     .catch(() => tell(form, FAILED))
     .finally(() => delete form.dataset.sealing);
 });
+
+// It is loaded before it is needed; where it does not arrive, that is said before anything is typed.
+const here = document.querySelector("[data-seal]")?.closest("form");
+if (here) load().catch(() => tell(here, FAILED));
 
 // Coming back by the browser's button, the form is empty and may be filled again; its account's id has been used.
 addEventListener("pageshow", event => {
