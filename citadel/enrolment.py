@@ -9,11 +9,11 @@ from django.db import transaction
 
 from citadel import addresses, keyring, reads
 from citadel.client import SignerClient, SignerRefused
-from citadel.domain import permissions
+from citadel.domain import exchanges, permissions
 from citadel.domain.permissions import Finding, Verdict
 from citadel.events import AccountActivated, AccountRevoked
 from citadel.models import Credential, ExchangeAccount
-from citadel.sealing import SealedForAnother
+from citadel.sealing import AGREED, SealedForAnother
 from obscura.core import clock
 from obscura.core.audit import write as audit
 from obscura.core.errors import Unavailable
@@ -150,6 +150,11 @@ def _enveloped(account: ExchangeAccount) -> bool:
         return False
     finally:
         signer.close()
+    # Who sealed it may have been somewhere else: only now can be told whether it is all that the exchange asks for.
+    wrong = exchanges.misnamed(account.exchange, envelopes.keys() - {AGREED})
+    if wrong:
+        conclude(account, Verdict(Finding.BAD, wrong), was=Status.PENDING, actor=SYSTEM)
+        return False
     with transaction.atomic():
         keyring.still_active(version)
         # Two runs make two sets of envelopes of the same secret; the first one written stays.

@@ -15,9 +15,13 @@ from citadel.domain import exchanges
 from citadel.domain.permissions import Finding
 from citadel.enrolment import VenueAway, enrol, forget
 from citadel.events import AccountRevoked
+from citadel.intake import boxes
 from citadel.intake import keys as intake
+from citadel.intake import reserved as reservations
+from citadel.intake.boxes import SealedInvalid
 from citadel.intake.keys import VaultNotReady, publish_intake_key
 from citadel.intake.keys import statement as vault_statement
+from citadel.intake.reserved import ReservationInvalid
 from citadel.keyring import KeyRotated, KeysAway, KeyVersionState
 from citadel.keyring import held as wrapped_keys
 from citadel.keyring import rewrap as rewrap_envelopes
@@ -28,7 +32,7 @@ from citadel.mandates import MandateKeyMissing, seal_mandate, tell_mandates
 from citadel.mandates import able as can_seal_mandates
 from citadel.models import Credential, ExchangeAccount
 from citadel.paper import PaperVenueAway, open_at_paper_venue
-from citadel.types import AccountRef, CredentialField, Exchange
+from citadel.types import AccountRef, CredentialField, Exchange, Reservation, VaultKey
 from obscura.core import clock
 from obscura.core.audit import write as audit
 from obscura.core.errors import Conflict, Invalid, NotFound
@@ -38,6 +42,7 @@ from obscura.core.nudge.send import nudge
 from tenants.scope import current
 
 __all__ = [
+    "AccountIdUsed",
     "AccountUnchecked",
     "CredentialsInvalid",
     "ExchangeUnknown",
@@ -47,6 +52,8 @@ __all__ = [
     "LabelTaken",
     "MandateKeyMissing",
     "PaperVenueAway",
+    "ReservationInvalid",
+    "SealedInvalid",
     "VaultNotReady",
     "VenueAway",
     "account",
@@ -56,13 +63,16 @@ __all__ = [
     "can_seal_mandates",
     "check_account",
     "connect_account",
+    "connect_sealed_account",
     "credential_fields",
     "egress_addresses",
     "enrol",
     "envelopes_of",
     "forget",
+    "intake_key",
     "open_paper_account",
     "publish_intake_key",
+    "reserve_account",
     "revoke_account",
     "rewrap_envelopes",
     "rotate_keys",
@@ -101,6 +111,13 @@ class LabelTaken(Conflict):
     remedy = "Choose another name, or remove the account that has it."
 
 
+class AccountIdUsed(Conflict):
+    """An account was connected with this id already."""
+
+    code = "account_id_used"
+    remedy = "Look whether the account is there. To connect another one, reserve another id and seal to that."
+
+
 class AccountUnchecked(Conflict):
     """Only an active account can be checked again."""
 
@@ -122,6 +139,23 @@ def credential_fields(exchange: str) -> list[CredentialField]:
     return exchanges.fields_of(exchange)
 
 
+def intake_key() -> VaultKey:
+    """The public key of the vault, for who seals credentials elsewhere.
+
+    :raises VaultNotReady: nothing can be sealed now
+    """
+    return intake.intake_key()
+
+
+def reserve_account(*, owner_id: UUID) -> Reservation:
+    """An id for one account that a user will connect within the hour; credentials are sealed to it.
+
+    :raises NotFound: there is no such user
+    """
+    _user_exists(owner_id)
+    return reservations.reserve(tenant=enrolment.tenant_id(), owner=owner_id)
+
+
 @sensitive_variables("credentials", "entered", "sealed")
 def connect_account(
     *, owner_id: UUID, exchange: str, environment: str, label: str, credentials: Mapping[str, str], actor: str
@@ -139,8 +173,7 @@ def connect_account(
     :raises VaultNotReady: nothing can be sealed now
     """
     _known(exchange)
-    if environment not in ExchangeAccount.Environment.values:
-        raise Invalid("The environment is live or paper.", code="environment_unknown")
+    _is_environment(environment)
     entered = exchanges.cleaned(credentials)
     found = exchanges.faults(exchange, entered)
     if found:
@@ -150,6 +183,56 @@ def connect_account(
     sealed = intake.sealed_for(
         tenant=enrolment.tenant_id(), account=account_id.bytes, credentials=cast("Mapping[str, str]", entered)
     )
+    return _taken(
+        owner_id=owner_id,
+        account_id=account_id,
+        exchange=exchange,
+        environment=environment,
+        label=label,
+        sealed=sealed,
+        actor=actor,
+    )
+
+
+def connect_sealed_account(
+    *, owner_id: UUID, account_id: str, exchange: str, environment: str, label: str, sealed: str, actor: str
+) -> AccountRef:
+    """Take an exchange account whose credentials were sealed elsewhere, so that nobody but the signer has read them.
+
+    What is in the box is known once the signer has opened it: an account whose box is another's, or lacks what the
+    exchange asks for, is refused then.
+
+    :param account_id: as :func:`reserve_account` gave it; one account is connected with it
+    :param label: the owner's name for it; where it is empty one is made from the exchange's
+    :param sealed: the box in base64, 64 KiB at most; ``citadel/sealing.py`` says what is in it
+    :raises ExchangeUnknown: there is no such exchange
+    :raises Invalid: the environment or label is none
+    :raises ReservationInvalid: the id was not given to this user, or longer ago than an hour
+    :raises SealedInvalid: what was sealed is no box, or a larger one
+    :raises AccountIdUsed: an account was connected with this id before
+    :raises LabelTaken: the owner has an account of this name
+    :raises NotFound: there is no such user
+    """
+    _known(exchange)
+    _is_environment(environment)
+    account = reservations.reserved(account_id, tenant=enrolment.tenant_id(), owner=owner_id)
+    box = boxes.read(sealed)
+    _user_exists(owner_id)
+    return _taken(
+        owner_id=owner_id,
+        account_id=account,
+        exchange=exchange,
+        environment=environment,
+        label=label,
+        sealed=box,
+        actor=actor,
+    )
+
+
+def _taken(
+    *, owner_id: UUID, account_id: UUID, exchange: str, environment: str, label: str, sealed: bytes, actor: str
+) -> AccountRef:
+    """Write a pending account down with its box, and promise that it is enrolled."""
     with transaction.atomic():
         row = ExchangeAccount(
             id=account_id,
@@ -166,6 +249,8 @@ def connect_account(
         except IntegrityError as error:
             if "one_label_an_owner" in str(error):
                 raise LabelTaken from None
+            if "exchangeaccount_pkey" in str(error):
+                raise AccountIdUsed from None
             raise
         Credential.objects.create(account=row, sealed=sealed, created_at=row.created_at)
         audit.record(
@@ -314,6 +399,11 @@ def addresses_of(account_ids: Iterable[UUID]) -> dict[UUID, str]:
 def _known(exchange: str) -> None:
     if exchange not in exchanges.exchanges():
         raise ExchangeUnknown
+
+
+def _is_environment(environment: str) -> None:
+    if environment not in ExchangeAccount.Environment.values:
+        raise Invalid("The environment is live or paper.", code="environment_unknown")
 
 
 def _user_exists(user_id: UUID) -> None:

@@ -9,17 +9,58 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
+class FieldRule:
+    """What a field has to look like, as data, so that whoever seals it elsewhere asks the same.
+
+    :param pattern: a regular expression that the whole text matches, spelt so that Python and JavaScript read it alike
+    :param words: what is said where it does not; ``{length}`` stands for the number of characters
+    """
+
+    pattern: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialField:
     """One field of the form that takes an exchange's credentials.
 
     :param name: as ccxt calls it, e.g. ``apiKey``
     :param kind: ``text``, ``password`` or ``textarea``
+    :param rules: in the order they are asked, of a text without blanks around it; the first that fails is told
     """
 
     name: str
     label: str
     kind: str
     help: str
+    rules: tuple[FieldRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VaultKey:
+    """The public key that credentials are sealed to.
+
+    :param kid: its id
+    :param public: X25519, 32 bytes
+    """
+
+    kid: str
+    public: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """An id for an account that is to be connected, with what has to stand in the sealed box beside it.
+
+    :param account: what the account's id will be
+    :param account_id: the same, signed; it is handed in with the box
+    :param tenant: the tenant's number
+    """
+
+    account: UUID
+    account_id: str
+    tenant: int
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,68 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
 from obscura.core.http.strict import Strict
 
 
 class AccountRequest(Strict):
-    """An exchange account; `credentials` are what GET /api/exchanges/supported says the exchange asks for."""
+    """An exchange account; `credentials` are what GET /api/exchanges/supported says the exchange asks for.
+
+    Who seals them himself, so that only the vault can read them, sends `sealed` and `account_id` in their place.
+    """
 
     exchange = serializers.CharField(max_length=32)
     environment = serializers.ChoiceField(choices=["live", "paper"])
     label = serializers.CharField(required=False, allow_blank=True, max_length=60, default="")  # type: ignore[assignment]
     credentials = serializers.DictField(
-        write_only=True, child=serializers.CharField(max_length=4096), help_text="Field name to text."
+        write_only=True,
+        required=False,
+        child=serializers.CharField(max_length=4096),
+        help_text="Field name to text. Not together with `sealed`.",
     )
+    sealed = serializers.CharField(
+        write_only=True,
+        required=False,
+        help_text="The sealed box in base64, as GET /api/exchanges/intake describes it.",
+    )
+    account_id = serializers.CharField(
+        write_only=True,
+        required=False,
+        max_length=200,
+        help_text="As POST /api/v2/users/{user_id}/accounts/reserve gave it. With `sealed` only.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """One of the two ways, whole."""
+        sealed = [name for name in ("sealed", "account_id") if name in attrs]
+        if "credentials" in attrs and sealed:
+            raise serializers.ValidationError(dict.fromkeys(sealed, "Not together with `credentials`."))
+        if "credentials" not in attrs and len(sealed) < 2:
+            missing = [name for name in ("sealed", "account_id") if sealed and name not in attrs] or ["credentials"]
+            raise serializers.ValidationError(dict.fromkeys(missing, "This field is required."))
+        return attrs
+
+
+class ReservationShape(serializers.Serializer):
+    """An id for one account to be. `tenant` and `account` stand in the sealed box, `account_id` is sent beside it."""
+
+    account_id = serializers.CharField(help_text="The account's id, signed.")
+    account = serializers.CharField(help_text="32 hexadecimal digits: what will be the account's id.")
+    tenant = serializers.IntegerField()
+    expires_at = serializers.DateTimeField()
+
+
+class IntakeShape(serializers.Serializer):
+    """What credentials are sealed to, and how."""
+
+    kid = serializers.CharField(help_text="The id of the key.")
+    key = serializers.CharField(help_text="The vault's X25519 public key: 32 bytes in base64.")
+    version = serializers.IntegerField(help_text="`v` of what is in the box.")
+    max_bytes = serializers.IntegerField(help_text="Bytes of the largest box.")
+    format = serializers.CharField(help_text="How a box is made, in words.")
 
 
 class AccountShape(serializers.Serializer):
@@ -40,6 +88,13 @@ class AccountsShape(serializers.Serializer):
     results = AccountShape(many=True)
 
 
+class FieldRuleShape(serializers.Serializer):
+    """What the whole text of a field has to match, without the blanks around it."""
+
+    pattern = serializers.CharField(help_text="A regular expression of ECMAScript.")
+    words = serializers.CharField(help_text="What is wrong where it does not; {length} is the number of characters.")
+
+
 class CredentialFieldShape(serializers.Serializer):
     """One field of an exchange's credentials."""
 
@@ -47,6 +102,7 @@ class CredentialFieldShape(serializers.Serializer):
     label = serializers.CharField()  # type: ignore[assignment]
     kind = serializers.ChoiceField(choices=["text", "password", "textarea"])
     help = serializers.CharField()
+    rules = FieldRuleShape(many=True)
 
 
 class ExchangeShape(serializers.Serializer):

@@ -9,6 +9,8 @@ from citadel.api import views
 app_name = "citadel"
 urlpatterns = [
     path("exchanges/supported", views.ExchangesView.as_view(), name="exchanges"),
+    path("exchanges/intake", views.IntakeView.as_view(), name="intake"),
     path("v2/users/<uuid:user_id>/accounts", views.AccountsView.as_view(), name="accounts"),
+    path("v2/users/<uuid:user_id>/accounts/reserve", views.ReserveView.as_view(), name="reserve"),
     path("v2/users/<uuid:user_id>/accounts/<uuid:account_id>", views.AccountView.as_view(), name="account"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -14,11 +15,26 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from citadel import services as citadel
-from citadel.api.serializers import AccountRequest, AccountShape, AccountsShape, ExchangesShape
+from citadel.api.serializers import (
+    AccountRequest,
+    AccountShape,
+    AccountsShape,
+    ExchangesShape,
+    IntakeShape,
+    ReservationShape,
+)
+from citadel.sealing import MAX_SEALED, TEXT_VERSION
 from citadel.types import AccountRef, Exchange
 from obscura.core.errors import Forbidden
 from tenants.access.partner import PartnerView
 from tenants.access.throttles import General
+
+FORMAT = (
+    "A libsodium sealed box (crypto_box_seal) to `key` around UTF-8 JSON of one spelling: no blanks, nothing escaped "
+    'that need not be, the names in this order: {"v":2,"tenant":T,"account":"A","fields":{"name":"text"}}. T and A '
+    "are `tenant` and `account` of the reservation; `fields` has exactly the credential fields of the exchange. "
+    "Send it in base64."
+)
 
 
 class PaperOnly(Forbidden):
@@ -40,6 +56,27 @@ class ExchangesView(APIView):
         return Response({"exchanges": [_exchange(one) for one in citadel.supported_exchanges()]})
 
 
+class IntakeView(APIView):
+    """The vault's public key, for those who seal credentials before they send them."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = (General,)
+
+    @extend_schema(responses=IntakeShape, tags=["exchanges"])
+    def get(self, request: Request) -> Response:
+        key = citadel.intake_key()
+        return Response(
+            {
+                "kid": key.kid,
+                "key": b64encode(key.public).decode(),
+                "version": TEXT_VERSION,
+                "max_bytes": MAX_SEALED,
+                "format": FORMAT,
+            }
+        )
+
+
 class AccountsView(PartnerView):
     """Exchange accounts of one of the tenant's users."""
 
@@ -54,15 +91,18 @@ class AccountsView(PartnerView):
         holder: Any = request.auth
         if holder.environment == "test" and wanted["environment"] != "paper":
             raise PaperOnly
-        made = citadel.connect_account(
-            owner_id=user_id,
-            exchange=wanted["exchange"],
-            environment=wanted["environment"],
-            label=wanted["label"],
-            credentials=wanted["credentials"],
-            actor=str(request.user),
-        )
-        return Response(_account(made), status=201)
+        connect = citadel.connect_sealed_account if "sealed" in wanted else citadel.connect_account
+        return Response(_account(connect(owner_id=user_id, actor=str(request.user), **wanted)), status=201)
+
+
+class ReserveView(PartnerView):
+    """An id for an account whose credentials are sealed before they are sent."""
+
+    @extend_schema(request=None, responses={201: ReservationShape}, tags=["accounts"])
+    def post(self, request: Request, user_id: UUID) -> Response:
+        """Give out an id. One account can be connected with it, within an hour."""
+        made = citadel.reserve_account(owner_id=user_id)
+        return Response(asdict(made) | {"account": made.account.hex}, status=201)
 
 
 class AccountView(PartnerView):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from citadel.domain.policy import HOSTS
-from citadel.types import CredentialField, Exchange
+from citadel.types import CredentialField, Exchange, FieldRule
 
 COPIED = frozenset(venue for venue, _ in HOSTS)
 """Exchanges copies are placed at; keys of the others can be kept and checked, not yet traded with."""
@@ -65,17 +65,17 @@ _WORDS: dict[str, dict[str, tuple[str, str, str]]] = {
     "ndax": {"password": ("Password", "password", "The one you sign in with at the exchange.")},
 }
 
-_KEY64 = (re.compile(r"[A-Za-z0-9]{64}", re.ASCII), "64 letters and digits")
-_HEX64 = (re.compile(r"(0x)?[0-9a-fA-F]{64}", re.ASCII), "64 hexadecimal digits")
-_ADDRESS = (re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII), "0x and 40 hexadecimal digits")
-_NUMBER = (re.compile(r"[0-9]{1,10}", re.ASCII), "a number")
-_SHAPES: dict[str, dict[str, tuple[re.Pattern[str], str]]] = {
+_KEY64 = ("[A-Za-z0-9]{64}", "64 letters and digits")
+_HEX64 = ("(0x)?[0-9a-fA-F]{64}", "64 hexadecimal digits")
+_ADDRESS = ("0x[0-9a-fA-F]{40}", "0x and 40 hexadecimal digits")
+_NUMBER = ("[0-9]{1,10}", "a number")
+_SHAPES: dict[str, dict[str, tuple[str, str]]] = {
     "binance": {"apiKey": _KEY64, "secret": _KEY64},
     "binancecoinm": {"apiKey": _KEY64, "secret": _KEY64},
     "binanceusdm": {"apiKey": _KEY64, "secret": _KEY64},
     "hyperliquid": {"privateKey": _HEX64, "walletAddress": _ADDRESS},
     "paradex": {"privateKey": _HEX64, "walletAddress": _ADDRESS},
-    "dydx": {"privateKey": _HEX64, "walletAddress": (re.compile(r"dydx1[0-9a-z]{38}", re.ASCII), "dydx1 and 38 more")},
+    "dydx": {"privateKey": _HEX64, "walletAddress": ("dydx1[0-9a-z]{38}", "dydx1 and 38 more")},
     "lighter": {"accountIndex": _NUMBER, "apiKeyIndex": _NUMBER},
 }
 
@@ -103,9 +103,36 @@ def fields_of(code: str) -> list[CredentialField]:
 
     :raises KeyError: no such exchange
     """
+    return list(_fields(code))
+
+
+@cache
+def _fields(code: str) -> tuple[CredentialField, ...]:
     names = (*exchanges()[code].required, *_ADDED.get(code, ()))
     words = _WORDS.get(code, {})
-    return [CredentialField(name, *(words.get(name) or _LABELS[name])) for name in names]
+    return tuple(_field(code, name, *(words.get(name) or _LABELS[name])) for name in names)
+
+
+def _field(code: str, name: str, label: str, kind: str, more: str) -> CredentialField:
+    return CredentialField(name, label, kind, more, tuple(_rules(code, name, label, kind)))
+
+
+def _rules(code: str, name: str, label: str, kind: str) -> Iterator[FieldRule]:
+    many_lines = kind == "textarea"
+    most = LONGEST_TEXT if many_lines else LONGEST
+    yield FieldRule(r"[\s\S]+", f"{label} is missing.")
+    yield FieldRule(rf"[\s\S]{{0,{most}}}", f"{label} has {{length}} characters; {most} is the most there can be.")
+    if not many_lines:
+        yield FieldRule(
+            r"(?![\s\S]*PRIVATE KEY)[\s\S]*",
+            f"{label} is a key file. Make a key with a plain secret (HMAC, system generated) and enter that.",
+        )
+    yield FieldRule(r"[\r\n -~]*" if many_lines else "[ -~]*", f"{label} has characters no key has. Copy it again.")
+    if not many_lines:
+        yield FieldRule("[^ ]*", f"{label} has a blank inside. Copy it again, whole and alone.")
+    if shape := _SHAPES.get(code, {}).get(name):
+        gives = f"{exchanges()[code].name} gives out: {shape[1]}."
+        yield FieldRule(shape[0], f"{label} has {{length}} characters and is not what {gives}")
 
 
 def cleaned(credentials: Mapping[str, object]) -> dict[str, object]:
@@ -122,28 +149,36 @@ def faults(code: str, credentials: Mapping[str, object]) -> list[FieldFault]:
     name = exchanges()[code].name
     found = [FieldFault(extra, f"{name} has no such field.") for extra in sorted(credentials.keys() - fields.keys())]
     for field in fields.values():
-        words = _fault(code, name, field, credentials.get(field.name))
+        words = _fault(field, credentials.get(field.name))
         if words:
             found.append(FieldFault(field.name, words))
     return found
 
 
-def _fault(code: str, exchange: str, field: CredentialField, value: object) -> str:
-    if value is None or value == "":
-        return f"{field.label} is missing."
+def _fault(field: CredentialField, value: object) -> str:
+    value = "" if value is None else value
     if not isinstance(value, str):
         return f"{field.label} must be a text."
-    many_lines = field.kind == "textarea"
-    most = LONGEST_TEXT if many_lines else LONGEST
-    if len(value) > most:
-        return f"{field.label} has {len(value)} characters; {most} is the most there can be."
-    if "PRIVATE KEY" in value and not many_lines:
-        return f"{field.label} is a key file. Make a key with a plain secret (HMAC, system generated) and enter that."
-    if not all(char.isascii() and (char.isprintable() or (many_lines and char in "\r\n")) for char in value):
-        return f"{field.label} has characters no key has. Copy it again."
-    if not many_lines and " " in value:
-        return f"{field.label} has a blank inside. Copy it again, whole and alone."
-    shape = _SHAPES.get(code, {}).get(field.name)
-    if shape and not shape[0].fullmatch(value):
-        return f"{field.label} has {len(value)} characters and is not what {exchange} gives out: {shape[1]}."
+    for rule in field.rules:
+        if not re.fullmatch(rule.pattern, value, re.ASCII):
+            return rule.words.replace("{length}", str(len(value)))
+    return ""
+
+
+def misnamed(code: str, names: Collection[str]) -> str:
+    """What is wrong with the names of the fields that were sealed, in words; empty when nothing is.
+
+    Names that are not the exchange's are not repeated: what was sealed elsewhere may have the wrong thing for a name.
+
+    :raises KeyError: no such exchange
+    """
+    fields = fields_of(code)
+    missing = [field.label for field in fields if field.name not in names]
+    if missing:
+        return (
+            f"{exchanges()[code].name} asks for more: {', '.join(missing)}. Connect the account again with all of it."
+        )
+    if len(names) > len(fields):
+        wanted = ", ".join(field.label for field in fields)
+        return f"{exchanges()[code].name} asks for less: {wanted}. Connect the account again with nothing else."
     return ""

@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 from citadel import sealing
 from citadel.client import SignerClient
 from citadel.intake.models import IntakeKey, Statement
-from citadel.types import VaultStatement
+from citadel.types import VaultKey, VaultStatement
 from obscura.core import clock
 from obscura.core.audit import write as audit
 from obscura.core.errors import Unavailable
@@ -25,15 +25,15 @@ class VaultNotReady(Unavailable):
     remedy = "Try again in a moment. An operator starts the signer and runs `manage.py publish_intake_key`."
 
 
-def intake_key() -> bytes:
-    """The X25519 public key (32 bytes) that credentials are sealed to now.
+def intake_key() -> VaultKey:
+    """The public key that credentials are sealed to now.
 
     :raises VaultNotReady: none was published
     """
     key = IntakeKey.objects.order_by("-id").first()
     if key is None:
         raise VaultNotReady
-    return bytes(key.public)
+    return VaultKey(kid=key.kid, public=bytes(key.public))
 
 
 @sensitive_variables()  # all of them, here and in what is called: an error's report shows none
@@ -43,7 +43,7 @@ def sealed_for(*, tenant: int, account: bytes, credentials: Mapping[str, str]) -
     :param account: 16 bytes of the account's UUID
     :raises VaultNotReady: no intake key was published
     """
-    return sealing.seal(intake=intake_key(), tenant=tenant, account=account, fields=credentials)
+    return sealing.seal(intake=intake_key().public, tenant=tenant, account=account, fields=credentials)
 
 
 def statement() -> VaultStatement | None:

@@ -30,10 +30,7 @@ from citadel.vaults.provider import ProviderError, WrapRefused, WrapUnknown
 MAX_ROWS = 2_000
 MAX_ENTRIES = 1_000
 MAX_KEYS = 1_000
-AGREED = "agreed"
-"""The field that an account's agreement is sealed as, beside its keys."""
-
-MAX_SEALED = 64 << 10
+AGREED, MAX_SEALED = sealing.AGREED, sealing.MAX_SEALED
 _CHUNKS_REMEMBERED = 8_192
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}", re.ASCII)
 _API_KEY = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
@@ -106,8 +103,9 @@ class Signer:
         if self._ledger.minimum(1) <= SHARED:
             sealed = envelope.seal(vault=self._vault.of(1), version=SHARED, place=place, text=b"rehearsal")
             envelope.unseal(vault=self._vault.of(1), place=place, envelope=sealed)
-        box = sealing.seal(intake=self._public, tenant=1, account=account, fields={"a": "b"})
-        sealing.unseal(intake=self._intake, tenant=1, account=account, sealed=box)
+        for form in (sealing.VERSION, sealing.TEXT_VERSION):
+            box = sealing.seal(intake=self._public, tenant=1, account=account, fields={"a": "b"}, version=form)
+            sealing.unseal(intake=self._intake, tenant=1, account=account, sealed=box)
         SigningKey(tenant=1, api_key="rehearsal", secret=b"rehearsal").hmac_sha256(b"rehearsal")
         for key in _public_keys():
             with contextlib.suppress(InvalidSignature):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -71,7 +73,7 @@ def new(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, f"{made.label} is connected. Its key is being checked.")
             return redirect("web:accounts")
-    context = _form(asked, exchange, problem)
+    context = _form(asked, exchange, problem) | {"seal": _seal(request, exchange)}
     template = "accounts/_fields.html" if wants_part(request) else "accounts/new.html"
     return render(request, template, context, status=422 if problem else 200)
 
@@ -148,6 +150,16 @@ def _line(one: AccountRef, names: Mapping[str, str], in_use: int, leads: bool) -
 
 @sensitive_variables("entered")
 def _connect(request: HttpRequest, exchange: str) -> AccountRef:
+    if "sealed" in request.POST:
+        return citadel.connect_sealed_account(
+            owner_id=request.user.pk,  # type: ignore[arg-type]
+            account_id=request.POST.get("account", ""),
+            exchange=exchange,
+            environment=request.POST.get("environment", ""),
+            label=request.POST.get("label", ""),
+            sealed=request.POST["sealed"],
+            actor=actor(request),
+        )
     entered = {one.name: request.POST.get(one.name, "") for one in citadel.credential_fields(exchange)}
     return citadel.connect_account(
         owner_id=request.user.pk,  # type: ignore[arg-type]
@@ -199,6 +211,28 @@ def _form(asked: Mapping[str, str], exchange: str, problem: Problem | None) -> d
         "paper_dollars": PAPER_DOLLARS if os.environ.get("OBSCURA_PAPER_CONTROL") else (),
         "nav": "accounts",
     }
+
+
+def _seal(request: HttpRequest, exchange: str) -> str:
+    """For assets/js/connect.js: what the browser seals to, for which account, and what it asks of each field first."""
+    try:
+        key = citadel.intake_key()
+    except citadel.VaultNotReady as problem:
+        return json.dumps({"key": "", "unready": words(problem)})
+    given = citadel.reserve_account(owner_id=request.user.pk)  # type: ignore[arg-type]
+    return json.dumps(
+        {
+            "key": b64encode(key.public).decode(),
+            "tenant": given.tenant,
+            "account": given.account.hex,
+            "account_id": given.account_id,
+            "exchange": exchange,
+            "rules": {
+                field.name: [(rule.pattern, rule.words) for rule in field.rules]
+                for field in citadel.credential_fields(exchange)
+            },
+        }
+    )
 
 
 def _exchanges() -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgpack
@@ -124,6 +125,118 @@ def test_no_error_says_what_was_inside():
         assert (str(refusal.value), refusal.value.args, refusal.value.__cause__) == ("", (), None)
 
 
+# ------------------------------------------------------------------------------------- version 2, as browsers make it
+
+TEXT = {"v": 2, "tenant": TENANT, "account": BEN.account.hex(), "fields": KEYS}
+
+
+def spelt(inside: object) -> bytes:
+    return json.dumps(inside, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def text_box(plain: bytes, *, key: bytes = bytes(PAIR.public_key)) -> bytes:
+    """Sealed by hand, whatever it is."""
+    return bytes(SealedBox(PublicKey(key)).encrypt(plain))
+
+
+def without(name: str) -> dict[str, object]:
+    return {one: value for one, value in TEXT.items() if one != name}
+
+
+def test_a_box_of_text_opens_for_its_account_and_for_no_other():
+    assert opened(ours(version=2)) == KEYS
+    assert opened(text_box(spelt(TEXT))) == KEYS
+    for changes in ({"account": CLEO.account}, {"tenant": 8}, {"account": CLEO.account, "tenant": 8}):
+        with pytest.raises(SealedForAnother):
+            opened(ours(version=2), **changes)
+        with pytest.raises(SealedForAnother):
+            opened(ours(version=2, **changes))
+
+
+def test_whatever_a_key_may_hold_comes_back_as_it_was():
+    fields = {"secret": '"\\/\b\f\n\r\t\x00\x7f\u2028é€😀', "password": "</script>"}
+
+    assert opened(text_box(spelt(TEXT | {"fields": fields}))) == fields
+    assert opened(text_box(spelt(TEXT | {"fields": {}}))) == {}
+
+
+@pytest.mark.parametrize(
+    "inside", [KEYS, {}, *(TEXT | {"v": v} for v in (0, 1, 3, True, 2.0, "2", None)), without("v")]
+)
+def test_text_of_another_version_is_not_read(inside):
+    with pytest.raises(SealedVersionUnknown):
+        opened(text_box(spelt(inside)))
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        TEXT | {"more": 1},
+        TEXT | {"tenant": str(TENANT)},
+        TEXT | {"tenant": float(TENANT)},
+        TEXT | {"account": BEN.account.hex().upper()[:-1] + "A"},
+        TEXT | {"account": BEN.account.hex()[:-1]},
+        TEXT | {"account": BEN.account.hex() + "\n"},
+        TEXT | {"account": f"{BEN.account.hex():0>33}"},
+        TEXT | {"account": 1},
+        TEXT | {"account": None},
+        TEXT | {"fields": [["apiKey", BEN.api_key]]},
+        TEXT | {"fields": None},
+        *(without(name) for name in TEXT if name != "v"),
+    ],
+)
+def test_text_of_another_shape_is_refused(inside):
+    with pytest.raises(SealedRefused):
+        opened(text_box(spelt(inside)))
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        json.dumps(TEXT).encode(),
+        b" " + spelt(TEXT),
+        spelt(TEXT) + b"\n",
+        spelt(TEXT) + b"{}",
+        spelt({name: TEXT[name] for name in reversed(TEXT)}),
+        spelt(TEXT).replace(b'"v":2', b'"v":2,"v":2'),
+        spelt(TEXT).replace(b'{"apiKey"', b'{"apiKey":"first","apiKey"'),
+        spelt(TEXT).replace(b'"fields"', b'"\\u0066ields"'),
+        spelt(TEXT | {"fields": {"secret": "é"}}).replace("é".encode(), b"\\u00e9"),
+        spelt(TEXT | {"fields": {"secret": "-"}}).replace(b'"-"', b'"\\ud800"'),
+        spelt(TEXT | {"fields": {"secret": "-"}}).replace(b'"-"', b"1.50"),
+        spelt(TEXT | {"fields": {"secret": "-"}}).replace(b'"-"', b"NaN "),
+        spelt(TEXT).replace(b'"v":2', b'"v":' + b"2" * 5_000),
+        spelt(TEXT)[:-1],
+        spelt(TEXT).decode().encode("utf-16-le"),
+        b'\xef\xbb\xbf' + spelt(TEXT),
+        spelt(TEXT | {"fields": {"secret": "x"}}).replace(b'"x"', b'"\xff"'),
+        spelt([TEXT]),
+        b"{",
+        b'{"v":' + b"[" * 60_000,
+        msgpack.packb(TEXT | {"v": 1}),
+    ],
+)  # fmt: skip
+def test_there_is_one_spelling_of_text(plain):
+    with pytest.raises(SealedRefused):
+        opened(text_box(plain))
+
+
+def test_a_box_of_text_that_is_cut_or_altered_anywhere_is_refused():
+    whole = ours(version=2)
+
+    for at in range(len(whole)):
+        for broken in (whole[:at], whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]):
+            with pytest.raises(SealedRefused):
+                opened(broken)
+
+
+def test_no_error_says_what_was_inside_of_text():
+    for plain in (TEXT | {"tenant": 8}, TEXT | {"v": 3}, TEXT | {"more": BEN.secret}):
+        with pytest.raises(SealedError) as refusal:
+            opened(text_box(spelt(plain)))
+        assert (str(refusal.value), refusal.value.args, refusal.value.__cause__) == ("", (), None)
+
+
 # ------------------------------------------------------------------------------------------------ the signer itself
 
 
@@ -173,5 +286,32 @@ def test_the_signer_takes_one_form_alone(quiet_vault: Vault, inside: object, cod
         client.enrol(tenant=TENANT, account=BEN.account, sealed=box(inside, key=key))
 
     assert refusal.value.code == code
+    assert BEN.secret not in quiet_vault.log("signer")
+    client.close()
+
+
+def test_the_signer_takes_a_box_of_text_for_its_account_alone(quiet_vault: Vault):
+    client = quiet_vault.client()
+    key, _ = client.intake_key()
+    sealed = text_box(spelt(TEXT), key=key)
+
+    envelopes, hint = client.enrol(tenant=TENANT, account=BEN.account, sealed=sealed)
+
+    assert (sorted(envelopes), hint) == (["apiKey", "secret"], BEN.api_key[-4:])
+    for plain, code in (
+        (spelt(TEXT | {"account": CLEO.account.hex()}), "sealed_for_another"),
+        (spelt(TEXT | {"tenant": 8}), "sealed_for_another"),
+        (spelt(TEXT | {"v": 3}), "sealed_version_unknown"),
+        (json.dumps(TEXT).encode(), "sealed_refused"),
+        (b'{"v":' + b"[" * 60_000, "sealed_refused"),
+        (spelt(TEXT | {"fields": KEYS | {"secret": ""}}), "credential_malformed"),
+        (spelt(TEXT | {"fields": KEYS | {"secret": 5}}), "credential_malformed"),
+        (spelt(TEXT | {"fields": {}}), "credential_malformed"),
+        (spelt(TEXT | {"fields": {"apiKey": "k\r\nX: y"}}), "credential_malformed"),
+        (spelt(TEXT | {"fields": {"secret": "s" * (64 << 10)}}), "sealed_too_large"),
+    ):
+        with pytest.raises(SignerRefused) as refusal:
+            client.enrol(tenant=TENANT, account=BEN.account, sealed=text_box(plain, key=key))
+        assert refusal.value.code == code
     assert BEN.secret not in quiet_vault.log("signer")
     client.close()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode, b64encode
 from uuid import uuid4
 
 import pytest
+from nacl.public import PublicKey, SealedBox
 
 from citadel import services as citadel
+from citadel.intake.models import IntakeKey
 from citadel.models import Credential, ExchangeAccount
 from tests.api.conftest import Desk, desk_of, problem
 from tests.citadel.support import BEN
@@ -92,6 +96,124 @@ def test_what_cannot_be_connected_is_named_and_not_repeated(desk, dora, change, 
     assert ExchangeAccount.objects.exists() is False
 
 
+@pytest.fixture
+def boxed(desk, dora):
+    """``boxed()``: the body of an account whose keys a partner seals, by the API's own description alone."""
+
+    def make(fields=KEYS, **changes) -> dict[str, str]:
+        intake = desk.get("/exchanges/intake").json()
+        given = desk.post(f"/v2/users/{dora}/accounts/reserve").json()
+        inside = {"v": intake["version"], "tenant": given["tenant"], "account": given["account"], "fields": fields}
+        box = SealedBox(PublicKey(b64decode(intake["key"]))).encrypt(json.dumps(inside, separators=(",", ":")).encode())
+        body = {"exchange": "binance", "environment": "paper", "account_id": given["account_id"]}
+        return body | {"sealed": b64encode(box).decode()} | changes
+
+    return make
+
+
+def test_the_vaults_key_is_told_to_anybody(alpha, vault, redis_db):
+    answer = Desk("alpha.testserver", "").get("/exchanges/intake")
+
+    client = vault.client()
+    public, kid = client.intake_key()
+    client.close()
+    body = answer.json()
+    assert answer.status_code == 200
+    assert (b64decode(body["key"]), body["kid"]) == (public, kid)
+    assert (body["version"], body["max_bytes"]) == (2, 65_536)
+    assert '{"v":2,"tenant":T,"account":"A","fields":{"name":"text"}}' in body["format"]
+    IntakeKey.objects.all().delete()
+    problem(Desk("alpha.testserver", "").get("/exchanges/intake"), 503, "vault_not_ready")
+
+
+def test_a_partner_shows_us_no_secret(desk, dora, boxed):
+    body = boxed()
+    answer = desk.post(f"/v2/users/{dora}/accounts", body)
+
+    assert answer.status_code == 201, answer.content
+    made = answer.json()
+    assert (made["exchange"], made["environment"], made["status"], made["label"]) == (
+        "binance", "paper", "pending", "Binance",
+    )  # fmt: skip
+    assert body["account_id"].startswith(made["id"].replace("-", "") + ":")
+    assert "sealed" not in made
+    citadel.enrol(account_id=made["id"])
+    assert desk.get(f"/v2/users/{dora}/accounts/{made['id']}").json()["status"] == "active"
+
+
+def test_what_a_partner_forgot_to_seal_is_told_with_the_account(desk, dora, boxed):
+    made = desk.post(f"/v2/users/{dora}/accounts", boxed({"apiKey": BEN.api_key})).json()["id"]
+
+    citadel.enrol(account_id=made)
+
+    now = desk.get(f"/v2/users/{dora}/accounts/{made}").json()
+    assert (now["status"], now["reason"]) == (
+        "refused", "Binance asks for more: Secret key. Connect the account again with all of it.",
+    )  # fmt: skip
+
+
+def test_whoever_seals_is_told_what_each_field_looks_like(desk):
+    [binance] = [one for one in desk.get("/exchanges/supported").json()["exchanges"] if one["id"] == "binance"]
+
+    assert binance["credential_fields"][1]["rules"][-1] == {
+        "pattern": "[A-Za-z0-9]{64}",
+        "words": "Secret key has {length} characters and is not what Binance gives out: 64 letters and digits.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code", "field"),
+    [
+        ({"credentials": KEYS}, 400, "invalid", "sealed"),
+        ({"account_id": None}, 400, "invalid", "account_id"),
+        ({"sealed": None}, 400, "invalid", "sealed"),
+        ({"sealed": "not base64"}, 400, "sealed_invalid", None),
+        ({"sealed": "A" * 90_000}, 400, "sealed_too_large", None),
+        ({"sealed": ["x"]}, 400, "invalid", "sealed"),
+        ({"account_id": str(uuid4())}, 400, "reservation_invalid", None),
+        ({"account_id": "x" * 201}, 400, "invalid", "account_id"),
+        ({"environment": "live"}, 403, "test_key_paper_only", None),
+        ({"label": "x" * 61}, 400, "invalid", "label"),
+    ],
+)
+def test_a_box_that_cannot_be_taken_leaves_nothing(desk, dora, boxed, change, status, code, field):
+    body = {name: value for name, value in (boxed() | change).items() if value is not None}
+    answer = desk.post(f"/v2/users/{dora}/accounts", body)
+
+    details = problem(answer, status, code)
+    if field:
+        assert field in details["fields"]
+    assert ExchangeAccount.objects.exists() is False
+
+
+def test_neither_way_whole_is_neither_way(desk, dora):
+    body = {name: value for name, value in BODY.items() if name != "credentials"}
+
+    assert "credentials" in problem(desk.post(f"/v2/users/{dora}/accounts", body), 400, "invalid")["fields"]
+
+
+def test_an_id_is_used_once_and_by_the_user_it_is_for(desk, dora, boxed, beta, desk_of):
+    body = boxed()
+    eve = desk.post("/v2/users", {"external_ref": "eve"}).json()["id"]
+
+    problem(desk.post(f"/v2/users/{eve}/accounts", body), 400, "reservation_invalid")
+    problem(desk_of(beta).post(f"/v2/users/{dora}/accounts", body), 400, "reservation_invalid")
+    assert desk.post(f"/v2/users/{dora}/accounts", body).status_code == 201
+    problem(desk.post(f"/v2/users/{dora}/accounts", body | {"label": "Again"}), 409, "account_id_used")
+    assert ExchangeAccount.objects.count() == 1
+
+
+def test_ids_are_reserved_for_users_of_ones_own(desk, dora, beta, desk_of):
+    given = desk.post(f"/v2/users/{dora}/accounts/reserve")
+
+    assert (given.status_code, sorted(given.json())) == (201, ["account", "account_id", "expires_at", "tenant"])
+    problem(desk_of(beta).post(f"/v2/users/{dora}/accounts/reserve"), 404, "user_unknown")
+    problem(desk.post(f"/v2/users/{uuid4()}/accounts/reserve"), 404, "user_unknown")
+    reader = Desk(desk.host, "")
+    problem(reader.post(f"/v2/users/{dora}/accounts/reserve"), 401, "unauthenticated")
+    assert ExchangeAccount.objects.exists() is False
+
+
 def test_another_tenants_user_and_account_do_not_exist(desk, dora, beta, desk_of, cast):
     made = desk.post(f"/v2/users/{dora}/accounts", BODY).json()["id"]
     theirs, eve = desk_of(beta), desk.post("/v2/users", {"external_ref": "eve"}).json()["id"]
@@ -114,8 +236,6 @@ def test_scopes_and_keys_are_asked_for(alpha, desk, dora, desk_of):
 
 
 def test_a_vault_that_is_not_there_is_a_503_that_may_be_tried_again(desk, dora):
-    from citadel.intake.models import IntakeKey
-
     IntakeKey.objects.all().delete()
 
     answer = desk.post(f"/v2/users/{dora}/accounts", BODY)

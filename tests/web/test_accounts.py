@@ -1,9 +1,11 @@
 """Exchange accounts on the pages: keys go to the vault, never back; what is in use stays."""
 
+import html
 import http.server
 import json
 import re
 import threading
+from base64 import b64decode, b64encode
 from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -13,7 +15,7 @@ from nacl.public import PrivateKey
 
 from citadel.intake.models import IntakeKey
 from citadel.models import Credential, ExchangeAccount
-from citadel.sealing import unseal
+from citadel.sealing import seal, unseal
 from obscura.core import clock
 from tests.web.test_pages import HTMX, text
 from trading.models import Adjustment, Drift
@@ -89,7 +91,98 @@ def test_what_is_wrong_is_said_and_no_key_comes_back(stage, browser, vault, chan
     assert ExchangeAccount.objects.count() == 1
 
 
+def seal_of(page):
+    """What the page gives to the script that seals."""
+    return json.loads(html.unescape(re.search(r'data-seal="([^"]*)"', page.content.decode()).group(1)))
+
+
+def sealed_here(given, **changes):
+    """What a browser sends that sealed the keys itself."""
+    box = seal(
+        intake=b64decode(given["key"]), tenant=given["tenant"], account=bytes.fromhex(given["account"]),
+        fields={"apiKey": API_KEY, "secret": SECRET}, version=2,
+    )  # fmt: skip
+    values = {"exchange": "binance", "environment": "live", "label": "Main", "account": given["account_id"]}
+    return values | {"sealed": b64encode(box).decode()} | changes
+
+
+def test_the_page_gives_what_a_browser_seals_with(alpha, stage, browser, vault):
+    given = seal_of(browser.get("/exchange-accounts/new/"))
+
+    assert b64decode(given["key"]) == bytes(vault.public_key)
+    assert (given["tenant"], given["exchange"]) == (alpha.pk, "binance")
+    assert given["account_id"].startswith(given["account"] + ":")
+    assert {name: rules[0][1] for name, rules in given["rules"].items()} == {
+        "apiKey": "API key is missing.",
+        "secret": "Secret key is missing.",
+    }
+    assert given["account"] != seal_of(browser.get("/exchange-accounts/new/"))["account"]
+    assert sorted(seal_of(browser.get("/exchange-accounts/new/?exchange=okx", **HTMX))["rules"]) == [
+        "apiKey", "password", "secret",
+    ]  # fmt: skip
+
+
+def test_what_a_browser_sealed_becomes_the_account_of_the_page(alpha, stage, browser, vault):
+    given = seal_of(browser.get("/exchange-accounts/new/"))
+
+    answer = browser.post("/exchange-accounts/new/", sealed_here(given, apiKey="ignored"), follow=True)
+
+    made = ExchangeAccount.objects.get(label="Main")
+    assert made.pk.hex == given["account"]
+    sealed = bytes(Credential.objects.get(account=made).sealed)
+    assert unseal(intake=vault, tenant=alpha.pk, account=made.pk.bytes, sealed=sealed) == {
+        "apiKey": API_KEY,
+        "secret": SECRET,
+    }
+    assert (made.status, made.owner_id, made.environment) == ("pending", stage.ben.pk, "live")
+    assert "Main is connected. Its key is being checked." in text(answer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sealed": ""}, "What was sealed is not a sealed box in base64. Enter the keys again."),
+        ({"sealed": "A" * 100_000}, "A sealed box has 65536 bytes at most."),
+        ({"account": ""}, "The form is older than an hour, or was given to somebody else. Enter the keys again."),
+        ({"label": "Paper one"}, "You already have an account of this name. Choose another name"),
+        ({"environment": "moon"}, "The environment is live or paper."),
+    ],
+)
+def test_a_box_that_is_not_taken_leaves_the_form_with_another_id(stage, browser, vault, changes, words):
+    given = seal_of(browser.get("/exchange-accounts/new/"))
+
+    answer = browser.post("/exchange-accounts/new/", sealed_here(given, **changes))
+
+    assert answer.status_code == 422
+    assert words in text(answer)
+    assert seal_of(answer)["account"] != given["account"]
+    assert ExchangeAccount.objects.count() == 1
+
+
+def test_an_id_that_was_used_connects_nothing_more(stage, browser, vault):
+    given = seal_of(browser.get("/exchange-accounts/new/"))
+    browser.post("/exchange-accounts/new/", sealed_here(given))
+
+    answer = browser.post("/exchange-accounts/new/", sealed_here(given, label="Second"))
+
+    assert answer.status_code == 422
+    assert "An account was connected with this id already. Look whether the account is there." in text(answer)
+    assert not ExchangeAccount.objects.filter(label="Second").exists()
+
+
+def test_a_page_of_one_person_connects_nothing_for_another(stage, browser, vault, client_at):
+    cleo = client_at("alpha.testserver", user=stage.cast.cleo())
+    given = seal_of(browser.get("/exchange-accounts/new/"))
+
+    assert cleo.post("/exchange-accounts/new/", sealed_here(given)).status_code == 422
+    assert ExchangeAccount.objects.count() == 1
+
+
 def test_without_a_vault_nothing_is_kept_and_no_key_comes_back(stage, browser):
+    unready = seal_of(browser.get("/exchange-accounts/new/"))
+    assert sorted(unready) == ["key", "unready"]
+    assert (unready["key"], unready["unready"][:45]) == ("", "The vault has not told its intake key yet, so")
+
     answer = browser.post("/exchange-accounts/new/", entered())
 
     assert answer.status_code == 422
