@@ -22,6 +22,12 @@ def enrol(*, account_id: str, **_: object) -> None:
     services.enrol(account_id=UUID(account_id))
 
 
+@nudged("citadel.agree")
+def agree(*, change_id: int, **_: object) -> None:
+    """Have the signer change an account's limits."""
+    services.agree(change_id=change_id)
+
+
 @nudged("citadel.rewrap")
 def rewrap(**_: object) -> None:
     """Wrap a tenant's envelopes under its active key version. Killed, it comes back and goes on."""
