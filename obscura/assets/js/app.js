@@ -2,6 +2,7 @@
 import htmx from "htmx.org/dist/htmx.esm.js";
 import "htmx.org/dist/ext/hx-ws.js";
 import "./live.js";
+import "./passkey.js";
 import "./page.js";
 
 // A token that protects writes has no business in the address of a read.
