@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from citadel import services as citadel
 from citadel.types import AccountRef, Limits, LimitsQuestion
 from obscura.core.errors import NotFound, Problem
-from obscura.core.money import plain
+from obscura.web.numbers import plain
 from obscura.web.pages import actor, page, wants_part, words
 from obscura.web.templatetags.figures import usd
 
@@ -136,6 +136,7 @@ def _number(text: str) -> int:
 
 
 def _figure(of: Limits | LimitsQuestion, name: str) -> str:
+    """As it stands in a field: 50,000."""
     return str(of.leverage) if name == "leverage" else plain(getattr(of, name))
 
 

@@ -174,7 +174,7 @@ def test_limits_are_chosen_behind_a_disclosure_where_an_account_is_connected(sta
     form = browser.get("/exchange-accounts/new/").content.decode()
     assert re.search(r'<details class="[^"]*"><summary[^>]*>Limits of this account', form)
     assert re.findall(r'id="limit_(\w+)" name="\w+" value="([^"]*)"', form) == [
-        ("order_usd", "50000"), ("minute_usd", "250000"), ("day_usd", "1000000"), ("leverage", "20"),
+        ("order_usd", "50,000"), ("minute_usd", "250,000"), ("day_usd", "1,000,000"), ("leverage", "20"),
     ]  # fmt: skip
     wished = {name: said for name, said in SAME.items() if name != "number"} | {"order_usd": "700"}
 
