@@ -47,11 +47,11 @@ def read_caps(text: str) -> Caps:
     :raises CapsInvalid: they are not that
     """
     try:
-        order, minute, day, leverage = text.split(",")
-        caps = Caps(Decimal(order), Decimal(minute), Decimal(day), int(leverage))
+        order, minute, day, leverage = (part.strip() for part in text.split(","))
+        caps = _caps([order, minute, day, int(leverage)])
     except (ValueError, ArithmeticError):
         raise CapsInvalid from None
-    if not 0 < caps.order_usd <= caps.minute_usd <= caps.day_usd or not 1 <= caps.leverage <= 125:
+    if not caps.order_usd:
         raise CapsInvalid
     return caps
 
