@@ -7,9 +7,9 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from citadel import addresses, keyring, reads
+from citadel import addresses, keyring, limits, reads
 from citadel.client import SignerClient, SignerRefused
-from citadel.domain import exchanges, permissions
+from citadel.domain import agreement, exchanges, permissions
 from citadel.domain.permissions import Finding, Verdict
 from citadel.events import AccountActivated, AccountRevoked
 from citadel.models import Credential, ExchangeAccount
@@ -135,7 +135,7 @@ def _enveloped(account: ExchangeAccount) -> bool:
     signer = SignerClient(run_dir=settings.RUN_DIR)
     try:
         version = keyring.active(signer)
-        envelopes, hint = signer.enrol(
+        envelopes, hint, agreed = signer.enrol_whole(
             tenant=tenant_id(),
             account=account.pk.bytes,
             sealed=bytes(credential.sealed),
@@ -162,6 +162,7 @@ def _enveloped(account: ExchangeAccount) -> bool:
             envelopes=envelopes, sealed=None, key_version=version
         )
         if taken:
-            ExchangeAccount.objects.filter(pk=account.pk).update(hint=hint)
+            caps = limits.shown(agreement.read(agreed)) if agreed else {}
+            ExchangeAccount.objects.filter(pk=account.pk).update(hint=hint, caps=caps)
             audit.record("citadel.account.sealed", actor=SYSTEM, subject=f"account:{account.pk}")
     return True

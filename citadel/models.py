@@ -39,6 +39,12 @@ class ExchangeAccount(models.Model):
         db_default="",
         help_text="The address of ours that its requests leave from; empty: the first.",
     )
+    caps = models.JSONField(
+        default=dict,
+        blank=True,
+        db_default={},
+        help_text="A plain copy of what is agreed for it (citadel.limits.shown); empty: what is usual.",
+    )
 
     class Meta:
         constraints = [
@@ -62,6 +68,36 @@ class Credential(models.Model):
 
     def __str__(self) -> str:
         return f"Credential of {self.account_id}"
+
+
+class CapsChange(models.Model):
+    """A change of an account's limits on its way to the signer, and what became of it."""
+
+    class State(models.TextChoices):
+        ASKED = "asked", "Being made"
+        DONE = "done", "Made"
+        REFUSED = "refused", "Refused"
+
+    account = models.ForeignKey(ExchangeAccount, on_delete=models.CASCADE, related_name="caps_changes")
+    wanted = models.TextField(help_text="The new agreement (citadel.domain.agreement).")
+    assertion = models.JSONField(
+        default=list, help_text="A passkey's answer in base64url: id, authenticator data, client data, signature."
+    )
+    state = models.CharField(max_length=7, choices=State, default=State.ASKED)
+    reason = models.CharField(max_length=200, blank=True, default="", help_text="Why it was refused.")
+    actor = models.CharField(max_length=120)
+    asked_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account"], condition=models.Q(state="asked"), name="one_change_of_caps_asked"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Limits of {self.account_id} ({self.state})"
 
 
 class KeyVersion(models.Model):

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from citadel.domain.frames import BadFrame, Message, pack, unpack
 from obscura.core.errors import Problem
@@ -61,6 +61,18 @@ def parts(entries: Sequence[Entry]) -> list[list[list[Any]]]:
     """Entries as they travel, cut into frames of which none keeps the signer long."""
     shaped = [[tenant, account, dict(sealed), *map(list, more)] for tenant, account, sealed, *more in entries]
     return [shaped[at : at + _OPEN_AT_A_TIME] for at in range(0, len(shaped), _OPEN_AT_A_TIME)]
+
+
+class Enrolled(NamedTuple):
+    """What the signer made of a sealed credential.
+
+    :param hint: the last four characters of the API key
+    :param agreed: the text of what was agreed for the account; empty: nothing was
+    """
+
+    envelopes: dict[str, str]
+    hint: str
+    agreed: str
 
 
 class SignerClient:
@@ -153,16 +165,23 @@ class SignerClient:
     def enrol(
         self, *, tenant: int, account: bytes, sealed: bytes, version: int = 1, keys: Sequence[WrappedKey] = ()
     ) -> tuple[dict[str, str], str]:
-        """Turn a sealed credential into envelopes by field; also the last four characters of the API key.
+        """The envelopes and the hint of `enrol_whole`."""
+        whole = self.enrol_whole(tenant=tenant, account=account, sealed=sealed, version=version, keys=keys)
+        return whole.envelopes, whole.hint
+
+    def enrol_whole(
+        self, *, tenant: int, account: bytes, sealed: bytes, version: int, keys: Sequence[WrappedKey]
+    ) -> Enrolled:
+        """Turn a sealed credential into envelopes by field.
 
         :param version: of the tenant's keys, to seal under
         :param keys: the tenant's wrapped keys, of which the signer takes in those it does not hold
-        :raises SignerRefused: codes ``sealed_*`` (not to the intake key, or not for this account of this tenant) and
-            ``credential_malformed`` (no usable fields)
+        :raises SignerRefused: codes ``sealed_*`` (not to the intake key, or not for this account of this tenant),
+            ``credential_malformed`` (no usable fields) and ``agreement_malformed``
         """
         wrapped = [list(key) for key in keys]
         answer = self._with_keys("enrol", tenant=tenant, account=account, sealed=sealed, version=version, keys=wrapped)
-        return answer["envelopes"], answer["hint"]
+        return Enrolled(answer["envelopes"], answer["hint"], answer["agreed"])
 
     def open(self, entries: Sequence[Entry], keys: Sequence[WrappedKey] = ()) -> tuple[int, list[tuple[bytes, str]]]:
         """Open accounts for signing: how many were, and (account, code) of the others.

@@ -10,8 +10,8 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.views.decorators.debug import sensitive_variables
 
-from citadel import addresses, enrolment
-from citadel.domain import exchanges
+from citadel import addresses, enrolment, limits
+from citadel.domain import agreement, exchanges
 from citadel.domain.permissions import Finding
 from citadel.enrolment import VenueAway, enrol, forget
 from citadel.events import AccountRevoked
@@ -28,11 +28,24 @@ from citadel.keyring import rewrap as rewrap_envelopes
 from citadel.keyring import rotate as rotate_keys
 from citadel.keyring import set_disabled as set_key_disabled
 from citadel.keyring import shred as shred_keys
+from citadel.limits import (
+    AccountBusy,
+    AccountClosed,
+    AnswerRefused,
+    ChangeWaiting,
+    LimitsInvalid,
+    LimitsOutdated,
+    NotSealedYet,
+    PasskeyElsewhere,
+    PasskeyNeeded,
+    PasskeyUnknown,
+    agree,
+)
 from citadel.mandates import MandateKeyMissing, seal_mandate, tell_mandates
 from citadel.mandates import able as can_seal_mandates
 from citadel.models import Credential, ExchangeAccount
 from citadel.paper import PaperVenueAway, open_at_paper_venue
-from citadel.types import AccountRef, CredentialField, Exchange, Reservation, VaultKey
+from citadel.types import AccountRef, CredentialField, Exchange, Limits, LimitsQuestion, Reservation, VaultKey
 from obscura.core import clock
 from obscura.core.audit import write as audit
 from obscura.core.errors import Conflict, Invalid, NotFound
@@ -42,16 +55,26 @@ from obscura.core.nudge.send import nudge
 from tenants.scope import current
 
 __all__ = [
+    "AccountBusy",
+    "AccountClosed",
     "AccountIdUsed",
     "AccountUnchecked",
+    "AnswerRefused",
+    "ChangeWaiting",
     "CredentialsInvalid",
     "ExchangeUnknown",
     "KeyRotated",
     "KeyVersionState",
     "KeysAway",
     "LabelTaken",
+    "LimitsInvalid",
+    "LimitsOutdated",
     "MandateKeyMissing",
+    "NotSealedYet",
     "PaperVenueAway",
+    "PasskeyElsewhere",
+    "PasskeyNeeded",
+    "PasskeyUnknown",
     "ReservationInvalid",
     "SealedInvalid",
     "VaultNotReady",
@@ -59,8 +82,10 @@ __all__ = [
     "account",
     "accounts_of",
     "addresses_of",
+    "agree",
     "ask_check",
     "can_seal_mandates",
+    "change_limits",
     "check_account",
     "connect_account",
     "connect_sealed_account",
@@ -70,6 +95,8 @@ __all__ = [
     "envelopes_of",
     "forget",
     "intake_key",
+    "limits_of",
+    "limits_question",
     "open_paper_account",
     "publish_intake_key",
     "reserve_account",
@@ -82,6 +109,7 @@ __all__ = [
     "some_account",
     "supported_exchanges",
     "tell_mandates",
+    "usual_limits",
     "vault_statement",
     "wrapped_keys",
 ]
@@ -153,21 +181,31 @@ def reserve_account(*, owner_id: UUID) -> Reservation:
     :raises NotFound: there is no such user
     """
     _user_exists(owner_id)
-    return reservations.reserve(tenant=enrolment.tenant_id(), owner=owner_id)
+    agreed = agreement.text_of(limits.first(owner_id=owner_id, wished=None))
+    return reservations.reserve(tenant=enrolment.tenant_id(), owner=owner_id, agreed=agreed)
 
 
-@sensitive_variables("credentials", "entered", "sealed")
+@sensitive_variables("credentials", "entered", "fields", "sealed")
 def connect_account(
-    *, owner_id: UUID, exchange: str, environment: str, label: str, credentials: Mapping[str, str], actor: str
+    *,
+    owner_id: UUID,
+    exchange: str,
+    environment: str,
+    label: str,
+    credentials: Mapping[str, str],
+    actor: str,
+    wished: Mapping[str, object] | None = None,
 ) -> AccountRef:
     """Take an exchange account of a user: seal its credentials to the vault and have them checked.
 
     The account is ``pending`` until the signer has taken the credentials and the exchange has told what they may do.
 
     :param label: the owner's name for it; where it is empty one is made from the exchange's
+    :param wished: the limits the owner wants for it, as for `change_limits`; the usual ones where none are named
     :raises ExchangeUnknown: there is no such exchange
     :raises CredentialsInvalid: fields are missing, unknown or malformed; ``details`` says which, never what was entered
     :raises Invalid: the environment or label is none
+    :raises LimitsInvalid: the limits cannot be
     :raises LabelTaken: the owner has an account of this name
     :raises NotFound: there is no such user
     :raises VaultNotReady: nothing can be sealed now
@@ -180,9 +218,9 @@ def connect_account(
         raise CredentialsInvalid(details={"fields": {fault.field: fault.words for fault in found}})
     _user_exists(owner_id)
     account_id = uuid7()
-    sealed = intake.sealed_for(
-        tenant=enrolment.tenant_id(), account=account_id.bytes, credentials=cast("Mapping[str, str]", entered)
-    )
+    agreed = limits.first(owner_id=owner_id, wished=wished)
+    fields = {**cast("Mapping[str, str]", entered), limits.FIELD: agreement.text_of(agreed)}
+    sealed = intake.sealed_for(tenant=enrolment.tenant_id(), account=account_id.bytes, credentials=fields)
     return _taken(
         owner_id=owner_id,
         account_id=account_id,
@@ -191,6 +229,7 @@ def connect_account(
         label=label,
         sealed=sealed,
         actor=actor,
+        caps=limits.shown(agreed),
     )
 
 
@@ -226,11 +265,20 @@ def connect_sealed_account(
         label=label,
         sealed=box,
         actor=actor,
+        caps={},  # what was agreed is in the box; it is known once the signer has opened it
     )
 
 
 def _taken(
-    *, owner_id: UUID, account_id: UUID, exchange: str, environment: str, label: str, sealed: bytes, actor: str
+    *,
+    owner_id: UUID,
+    account_id: UUID,
+    exchange: str,
+    environment: str,
+    label: str,
+    sealed: bytes,
+    actor: str,
+    caps: Mapping[str, object],
 ) -> AccountRef:
     """Write a pending account down with its box, and promise that it is enrolled."""
     with transaction.atomic():
@@ -242,6 +290,7 @@ def _taken(
             label=_label(label) or _free_label(owner_id, exchange),
             created_at=clock.now(),
             egress_address=addresses.least_used(exchange=exchange, environment=environment, account_id=account_id),
+            caps=dict(caps),
         )
         try:
             with transaction.atomic():
@@ -348,6 +397,62 @@ def check_account(*, account_id: UUID, actor: str, user_id: UUID | None = None) 
     enrolment.conclude(row, verdict, was=Status.ACTIVE, actor=actor)
     row.refresh_from_db()
     return _ref(row)
+
+
+def usual_limits() -> Limits:
+    """The limits that an account is connected with where its owner chooses no others."""
+    usual = limits.usual()
+    return Limits(usual.order_usd, usual.minute_usd, usual.day_usd, usual.leverage, number=0, passkeys=0, change=None)
+
+
+def limits_of(account_ids: Iterable[UUID]) -> dict[UUID, Limits]:
+    """The limits of accounts; accounts that are not there are left out."""
+    return limits.limits_of(ExchangeAccount.objects.filter(pk__in=list(account_ids)))
+
+
+def limits_question(
+    *, account_id: UUID, user_id: UUID, wished: Mapping[str, object], site: str
+) -> LimitsQuestion:  # fmt: skip
+    """What the owner's passkey has to confirm for these limits of an account; nothing where they are not wider.
+
+    :param wished: as for `change_limits`
+    :param site: the host of the page that asks
+    :raises NotFound: this user has no account of this id
+    :raises LimitsInvalid: they cannot be
+    :raises PasskeyUnknown: they are wider, and the account knows no passkey
+    :raises PasskeyElsewhere: they are wider, and its passkeys were made at another host
+    """
+    return limits.question(_of(account_id, user_id), wished=wished, site=site)
+
+
+def change_limits(
+    *,
+    account_id: UUID,
+    wished: Mapping[str, object],
+    actor: str,
+    user_id: UUID | None = None,
+    number: int | None = None,
+    assertion: Mapping[str, str] | None = None,
+) -> bool:
+    """Have the limits of an account changed within moments: `limits_of` tells what becomes of it.
+
+    Wider ones need the answer of a passkey that the account knows, and the signer verifies it. Returns False where they
+    are these already.
+
+    :param wished: ``order_usd``, ``minute_usd``, ``day_usd`` and ``leverage``; what is not in it stays as it is
+    :param user_id: whose it has to be; None for the tenant's own staff and keys
+    :param number: of the limits that were looked at; None: whichever they are
+    :param assertion: the passkey's answer in base64url: ``id``, ``authenticator``, ``client``, ``signature``
+    :raises NotFound: this user has no account of this id
+    :raises AccountClosed: it trades no more
+    :raises LimitsInvalid: they cannot be
+    :raises LimitsOutdated: they were changed since they were looked at
+    :raises ChangeWaiting: another change is being made
+    :raises PasskeyNeeded: they are wider, and no passkey has answered
+    :raises AnswerRefused: what the passkey is said to have answered cannot be read
+    """
+    row = _of(account_id, user_id)
+    return limits.ask(row, wished=wished, actor=actor, number=number, assertion=assertion)
 
 
 def revoke_account(*, account_id: UUID, actor: str, user_id: UUID | None = None) -> None:

@@ -31,6 +31,12 @@ def check(*, account_id: str, **_: object) -> None:
         _logger.info("citadel.unchecked", code=late.code)
 
 
+@nudged("citadel.agree")
+def agree(*, change_id: int, **_: object) -> None:
+    """Have the signer change an account's limits."""
+    services.agree(change_id=change_id)
+
+
 @nudged("citadel.rewrap")
 def rewrap(**_: object) -> None:
     """Wrap a tenant's envelopes under its active key version. Killed, it comes back and goes on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 
@@ -55,11 +56,13 @@ class Reservation:
     :param account: what the account's id will be
     :param account_id: the same, signed; it is handed in with the box
     :param tenant: the tenant's number
+    :param agreed: the usual limits and the owner's passkeys as a text, for the box's field ``agreed``
     """
 
     account: UUID
     account_id: str
     tenant: int
+    agreed: str
     expires_at: datetime
 
 
@@ -124,3 +127,52 @@ class AccountRef:
     checked_at: datetime | None
     created_at: datetime
     address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CapsChangeRef:
+    """A change of an account's limits that was asked for.
+
+    :param state: ``asked``, ``done`` or ``refused``
+    :param reason: why it was refused and what to do; empty when it was not
+    """
+
+    state: str
+    reason: str
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that may be opened on an account, in US dollars of an order's worth, and the highest leverage.
+
+    :param number: goes up by one with every change
+    :param passkeys: how many of its owner's passkeys the account knows; without one it can only be narrowed
+    :param change: the one that was last asked for
+    """
+
+    order_usd: Decimal
+    minute_usd: Decimal
+    day_usd: Decimal
+    leverage: int
+    number: int
+    passkeys: int
+    change: CapsChangeRef | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsQuestion:
+    """What a passkey is asked to confirm.
+
+    :param number: of the agreement that it changes
+    :param challenge: in base64url; empty: no passkey is needed
+    :param passkeys: ids in base64url of those that may answer on this site
+    """
+
+    number: int
+    challenge: str
+    passkeys: tuple[str, ...]
+    order_usd: Decimal
+    minute_usd: Decimal
+    day_usd: Decimal
+    leverage: int

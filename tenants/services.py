@@ -13,6 +13,7 @@ from obscura.core.audit import write as audit
 from obscura.core.errors import Invalid, NotFound
 from obscura.core.events import announce
 from tenants import directory, onboarding
+from tenants.access.passkeys import passkeys_of
 from tenants.directory import UnknownTenant, tenant_by_schema
 from tenants.events import TenantHalted, TenantOpened, TenantSuspended
 from tenants.models import ApiKey, Tenant
@@ -27,6 +28,7 @@ __all__ = [
     "halt_tenant",
     "mint_api_key",
     "open_tenant",
+    "passkeys_of",
     "release_platform",
     "release_tenant",
     "reopen_tenant",

@@ -31,6 +31,15 @@ class KeyHolder:
 
 
 @dataclass(frozen=True, slots=True)
+class PasskeyRef:
+    """A passkey of a user's: its id, its public key in COSE, and the host of the tenant's that it was made at."""
+
+    ident: bytes
+    key: bytes
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """One line of the live feed: what became of one lead trade on one follower's account."""
 

@@ -6,7 +6,16 @@ from typing import Any
 
 from rest_framework import serializers
 
-from obscura.core.http.strict import Strict
+from obscura.core.http.strict import Amount, Strict
+
+
+class LimitsRequest(Strict):
+    """Limits of an account; what is left out stays as it is, or as usual for a new one."""
+
+    order_usd = Amount(required=False, help_text="The most in one order, in US dollars.")
+    minute_usd = Amount(required=False, help_text="The most in a minute.")
+    day_usd = Amount(required=False, help_text="The most on a day (UTC).")
+    leverage = serializers.IntegerField(required=False, min_value=1, max_value=125, help_text="The highest.")
 
 
 class AccountRequest(Strict):
@@ -18,6 +27,7 @@ class AccountRequest(Strict):
     exchange = serializers.CharField(max_length=32)
     environment = serializers.ChoiceField(choices=["live", "paper"])
     label = serializers.CharField(required=False, allow_blank=True, max_length=60, default="")  # type: ignore[assignment]
+    limits = LimitsRequest(required=False)
     credentials = serializers.DictField(
         write_only=True,
         required=False,
@@ -53,6 +63,9 @@ class ReservationShape(serializers.Serializer):
     account_id = serializers.CharField(help_text="The account's id, signed.")
     account = serializers.CharField(help_text="32 hexadecimal digits: what will be the account's id.")
     tenant = serializers.IntegerField()
+    agreed = serializers.CharField(
+        help_text="The account's limits and who may widen them: seal it as it is, as the field agreed, beside the keys."
+    )
     expires_at = serializers.DateTimeField()
 
 
@@ -64,6 +77,32 @@ class IntakeShape(serializers.Serializer):
     version = serializers.IntegerField(help_text="`v` of what is in the box.")
     max_bytes = serializers.IntegerField(help_text="Bytes of the largest box.")
     format = serializers.CharField(help_text="How a box is made, in words.")
+
+
+class AccountChangeRequest(Strict):
+    """What shall change of an account. Limits get narrower here; wider, only by the owner, on the page."""
+
+    limits = LimitsRequest()
+
+
+class LimitsChangeShape(serializers.Serializer):
+    """The change of an account's limits that was last asked for."""
+
+    state = serializers.ChoiceField(choices=["asked", "done", "refused"])
+    reason = serializers.CharField(help_text="Why it was refused and what to do.")
+    asked_at = serializers.DateTimeField()
+
+
+class LimitsShape(serializers.Serializer):
+    """The most that may be opened on an account, and the highest leverage. The vault holds them, whoever asks."""
+
+    order_usd = Amount()
+    minute_usd = Amount()
+    day_usd = Amount()
+    leverage = serializers.IntegerField()
+    number = serializers.IntegerField(help_text="Goes up by one with every change.")
+    passkeys = serializers.IntegerField(help_text="How many passkeys may widen them; without one nobody can.")
+    change = LimitsChangeShape(allow_null=True)
 
 
 class AccountShape(serializers.Serializer):
@@ -79,6 +118,7 @@ class AccountShape(serializers.Serializer):
     address = serializers.CharField(
         help_text="Our address that its requests come from, for the exchange's list; empty where none is named."
     )
+    limits = LimitsShape()
     created_at = serializers.DateTimeField()
 
 

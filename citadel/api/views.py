@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 
 from citadel import services as citadel
 from citadel.api.serializers import (
+    AccountChangeRequest,
     AccountRequest,
     AccountShape,
     AccountsShape,
@@ -24,7 +25,7 @@ from citadel.api.serializers import (
     ReservationShape,
 )
 from citadel.sealing import MAX_SEALED, TEXT_VERSION
-from citadel.types import AccountRef, Exchange
+from citadel.types import AccountRef, Exchange, Limits
 from obscura.core.errors import Forbidden
 from tenants.access.partner import PartnerView
 from tenants.access.throttles import General
@@ -82,7 +83,7 @@ class AccountsView(PartnerView):
 
     @extend_schema(operation_id="users_accounts_list", responses=AccountsShape, tags=["accounts"])
     def get(self, request: Request, user_id: UUID) -> Response:
-        return Response({"results": [_account(one) for one in citadel.accounts_of(user_id)]})
+        return Response({"results": _accounts(citadel.accounts_of(user_id))})
 
     @extend_schema(request=AccountRequest, responses={201: AccountShape}, tags=["accounts"])
     @sensitive_variables()
@@ -91,8 +92,12 @@ class AccountsView(PartnerView):
         holder: Any = request.auth
         if holder.environment == "test" and wanted["environment"] != "paper":
             raise PaperOnly
-        connect = citadel.connect_sealed_account if "sealed" in wanted else citadel.connect_account
-        return Response(_account(connect(owner_id=user_id, actor=str(request.user), **wanted)), status=201)
+        if "sealed" in wanted:
+            made = citadel.connect_sealed_account(owner_id=user_id, actor=str(request.user), **wanted)
+        else:
+            wished = wanted.pop("limits", None)
+            made = citadel.connect_account(owner_id=user_id, actor=str(request.user), wished=wished, **wanted)
+        return Response(_account(made), status=201)
 
 
 class ReserveView(PartnerView):
@@ -111,6 +116,16 @@ class AccountView(PartnerView):
     @extend_schema(responses=AccountShape, tags=["accounts"])
     def get(self, request: Request, user_id: UUID, account_id: UUID) -> Response:
         return Response(_account(citadel.account(account_id=account_id, user_id=user_id)))
+
+    @extend_schema(request=AccountChangeRequest, responses={200: AccountShape, 202: AccountShape}, tags=["accounts"])
+    def patch(self, request: Request, user_id: UUID, account_id: UUID) -> Response:
+        """Narrow the account's limits. 202: the vault is asked, and `limits.change` tells what becomes of it."""
+        wanted = AccountChangeRequest.read(request)
+        asked = citadel.change_limits(
+            account_id=account_id, user_id=user_id, wished=wanted["limits"], actor=str(request.user)
+        )
+        one = citadel.account(account_id=account_id, user_id=user_id)
+        return Response(_account(one), status=202 if asked else 200)
 
     @extend_schema(responses={204: None}, tags=["accounts"])
     def delete(self, request: Request, user_id: UUID, account_id: UUID) -> Response:
@@ -134,6 +149,15 @@ def _exchange(one: Exchange) -> dict[str, object]:
 
 
 def _account(one: AccountRef) -> dict[str, object]:
+    return _accounts([one])[0]
+
+
+def _accounts(found: list[AccountRef]) -> list[dict[str, object]]:
+    limits = citadel.limits_of([one.id for one in found])
+    return [_shape(one, limits[one.id]) for one in found]
+
+
+def _shape(one: AccountRef, limits: Limits) -> dict[str, object]:
     return {
         "id": one.id,
         "exchange": one.exchange,
@@ -143,5 +167,6 @@ def _account(one: AccountRef) -> dict[str, object]:
         "reason": one.reason,
         "permissions": one.permissions,
         "address": one.address,
+        "limits": asdict(limits),
         "created_at": one.created_at,
     }

@@ -25,11 +25,35 @@ from citadel.domain.mandate import Caps
 MAX_TEXT = 16 << 10
 MAX_PASSKEYS = 16
 
+USUAL_CAPS = "50000,250000,1000000,20"
+"""Caps of accounts that have none of their own, where OBSCURA_ACCOUNT_CAPS names no others (`read_caps`)."""
+
 _AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,2})?", re.ASCII)
 _HOST = re.compile(r"[a-z0-9.-]{1,253}", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9_-]{1,4096}", re.ASCII)
 _LABEL = b"obscura/citadel/agreement/1"
 _PRESENT, _VERIFIED = 0x01, 0x04
+
+
+class CapsInvalid(ValueError):
+    """OBSCURA_ACCOUNT_CAPS is not three amounts of dollars and a leverage. Set it to e.g. "50000,250000,1000000,20"."""
+
+    code = "account_caps_invalid"
+
+
+def read_caps(text: str) -> Caps:
+    """Dollars in an order, a minute and a day, and the highest leverage, comma separated.
+
+    :raises CapsInvalid: they are not that
+    """
+    try:
+        order, minute, day, leverage = (part.strip() for part in text.split(","))
+        caps = _caps([order, minute, day, int(leverage)])
+    except (ValueError, ArithmeticError):
+        raise CapsInvalid from None
+    if not caps.order_usd:
+        raise CapsInvalid
+    return caps
 
 
 class AgreementRefused(Exception):

@@ -22,13 +22,17 @@ class ReservationInvalid(Invalid):
     remedy = "Enter the keys again. A program reserves another id, and seals the credentials to that."
 
 
-def reserve(*, tenant: int, owner: UUID) -> Reservation:
-    """An id that this user of this tenant may connect one account under, within an hour."""
+def reserve(*, tenant: int, owner: UUID, agreed: str) -> Reservation:
+    """An id that this user of this tenant may connect one account under, within an hour.
+
+    :param agreed: what its owner agrees to by connecting it, to be sealed beside the credentials
+    """
     account = uuid7()
     return Reservation(
         account=account,
         account_id=_signer(tenant, owner).sign(account.hex),
         tenant=tenant,
+        agreed=agreed,
         expires_at=clock.now() + LIFE,
     )
 

@@ -23,13 +23,12 @@ import os
 import sys
 import time
 from collections import Counter
-from decimal import Decimal, InvalidOperation
 
 from nacl.public import PrivateKey
 
 from citadel import processes
 from citadel.attestation import required
-from citadel.domain.mandate import Caps
+from citadel.domain.agreement import USUAL_CAPS, CapsInvalid, read_caps
 from citadel.processes import KeyMissing, read_key
 from citadel.signer import sandbox
 from citadel.signer.forward import EgressLink
@@ -45,8 +44,6 @@ from citadel.vaults import configured
 from citadel.vaults.local import LocalVault, RootKeyMissing, derive, forget_root_key, read_root_key
 from citadel.vaults.provider import ProviderError
 
-_CAPS = "50000,250000,1000000,20"
-
 
 def main() -> int:
     log = processes.Log("signer")
@@ -59,7 +56,7 @@ def main() -> int:
         os.environ.pop("OBSCURA_MANDATE_KEY", None)
         directory = processes.run_dir()
         processes.hold(directory, "signer")
-        caps = read_caps(os.environ.get("OBSCURA_ACCOUNT_CAPS", _CAPS))
+        caps = read_caps(os.environ.get("OBSCURA_ACCOUNT_CAPS", USUAL_CAPS))
         keeper = _keeper(root)
     except (
         RootKeyMissing, KeyMissing, CapsInvalid, ProviderError, required.AttestationUnknown, processes.AlreadyRunning,
@@ -137,27 +134,6 @@ def _keeper(root: bytes) -> Keeper:
         return Beside(lambda: configured.provider(root))
     attests = required.attests(configured.state_folder())
     return Beside(lambda: required.AttestedProvider(configured.provider(root), attests=attests))
-
-
-class CapsInvalid(ValueError):
-    """OBSCURA_ACCOUNT_CAPS is not three amounts of dollars and a leverage. Set it to e.g. "50000,250000,1000000,20"."""
-
-    code = "account_caps_invalid"
-
-
-def read_caps(text: str) -> Caps:
-    """Dollars in an order, a minute and a day, and the highest leverage, comma separated.
-
-    :raises CapsInvalid: they are not that
-    """
-    try:
-        order, minute, day, leverage = text.split(",")
-        caps = Caps(Decimal(order), Decimal(minute), Decimal(day), int(leverage))
-    except (ValueError, InvalidOperation):
-        raise CapsInvalid from None
-    if not 0 < caps.order_usd <= caps.minute_usd <= caps.day_usd or not 1 <= caps.leverage <= 125:
-        raise CapsInvalid
-    return caps
 
 
 class _Refusals:

@@ -7,12 +7,13 @@ Sums are taken when a signature is made, and given back when the egress tells th
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from citadel.domain.agreement import Agreement
+from citadel.domain.agreement import Agreement, text_of
 from citadel.domain.mandate import Caps, Mandate
 from citadel.domain.orders import Order
 from citadel.signer.holdings import Holdings, Lot
@@ -122,7 +123,7 @@ class Ledger:
         self._old_ids: dict[bytes, int] = {}
         self._turned_ms = now_ms
         self._minimums: dict[int, int] = {}
-        self._agreed: dict[bytes, int] = {}
+        self._agreed: dict[bytes, tuple[int, bytes]] = {}
         self._chunks: OrderedDict[bytes, dict[int, Taken]] = OrderedDict()
         for record in journal.read():
             self._replay(record)
@@ -161,15 +162,24 @@ class Ledger:
 
     def admit_agreement(self, account: bytes, agreement: Agreement | None) -> str | None:
         """Take what an account's owner has agreed, or say why not: an earlier one, or none where there was one."""
-        known = self._agreed.get(account, 0)
-        number = 0 if agreement is None else agreement.number
+        known, _ = self._agreed.get(account, _NEVER)
+        number = _NEVER[0] if agreement is None else agreement.number
         if number < known:
             return "agreement_outdated"
-        if number > known:
-            self._journal.record(["agreed", account, number])
-            self._agreed[account] = number
+        if agreement is not None and number > known:
+            digest = _digest(text_of(agreement))
+            self._journal.record(["agreed", account, number, digest])
+            self._agreed[account] = number, digest
         self.cap_account(account, None if agreement is None else agreement.caps)
         return None
+
+    def agreed_already(self, account: bytes, *, before: int, wanted: str) -> bool:
+        """Whether this very change is the last that was made: who asked for it may have lost the answer.
+
+        :param before: number of the agreement it changes
+        """
+        number, digest = self._agreed.get(account, _NEVER)
+        return number == before + 1 and digest == _digest(wanted)
 
     @property
     def usual_caps(self) -> Caps:
@@ -371,13 +381,13 @@ class Ledger:
         elif kind == "minimum":
             self._minimums[rest[0]] = rest[1]
         elif kind == "agreed":
-            self._agreed[rest[0]] = rest[1]
+            self._agreed[rest[0]] = rest[1], rest[2] if len(rest) > 2 else b""
 
     def _snapshot(self) -> Iterator[list[Any]]:
         for tenant, version in self._minimums.items():
             yield ["minimum", tenant, version]
-        for account, number in self._agreed.items():
-            yield ["agreed", account, number]
+        for account, (number, digest) in self._agreed.items():
+            yield ["agreed", account, number, digest]
         for key, number in self._numbers.items():
             yield ["number", *key, number]
         for named, one in self._spent.items():
@@ -392,6 +402,14 @@ class Ledger:
         for ids in (self._old_ids, self._ids):
             for ident, expires_ms in ids.items():
                 yield ["id", ident, expires_ms]
+
+
+_NEVER = (-1, b"")
+"""The number of an account for which nothing was ever agreed: the first agreement has 0."""
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _entry(

@@ -283,7 +283,8 @@ class Signer:
         public = fields.get("apiKey") or fields.get("walletAddress") or ""
         self.counts["enrolled"] += 1
         self._log.line("enrol", tenant=tenant, account=account.hex(), version=version)
-        return {"envelopes": envelopes, "hint": public[-4:] if len(public) >= 12 else ""}
+        hint = public[-4:] if len(public) >= 12 else ""
+        return {"envelopes": envelopes, "hint": hint, "agreed": fields.get(AGREED, "")}
 
     def _unsealed(self, tenant: int, account: bytes, sealed: bytes) -> dict[str, str]:
         if len(sealed) > MAX_SEALED:
@@ -342,15 +343,20 @@ class Signer:
         return code
 
     def _agree(self, message: Message) -> Message:
-        """Change what an account's owner has agreed, if it is the owner who does: the new one, sealed."""
+        """Change what an account's owner has agreed, if it is the owner who does: the new one, sealed.
+
+        The last change may be asked for again: whoever asked may have died before it was written down.
+        """
         tenant, account = _tenant(message["tenant"]), _account(message["account"])
         self._hold(message["keys"])
         place = envelope.Place(tenant, account, AGREED)
-        before = self._agreed(tenant, account, message["agreed"])
-        if self._ledger.admit_agreement(account, before) is not None:
+        known = self._agreed(tenant, account, message["agreed"])
+        before = known or agreement.Agreement(0, self._ledger.usual_caps)
+        again = self._ledger.agreed_already(account, before=before.number, wanted=message["wanted"])
+        if not again and self._ledger.admit_agreement(account, known) is not None:
             raise agreement.AgreementOutdated
         after = agreement.changed(
-            before or agreement.Agreement(0, self._ledger.usual_caps),
+            before,
             message["wanted"],
             tenant=tenant,
             account=account,

@@ -20,6 +20,7 @@ from citadel import services as citadel
 from citadel.types import AccountRef
 from obscura.core.errors import Conflict, NotFound, Problem
 from obscura.web.cards import VENUE
+from obscura.web.limits import entered_limits, limit_fields
 from obscura.web.pages import actor, page, tell, wants_part, words
 from pools import services as pools
 from trading import services as trading
@@ -168,6 +169,7 @@ def _connect(request: HttpRequest, exchange: str) -> AccountRef:
         label=request.POST.get("label", ""),
         credentials=entered,
         actor=actor(request),
+        wished=entered_limits(request.POST),
     )
 
 
@@ -184,6 +186,8 @@ def _form(asked: Mapping[str, str], exchange: str, problem: Problem | None) -> d
     """For templates/accounts/_fields.html. Of what was typed, the name and the choices go back; a key never does."""
     named: Any = problem.details.get("fields") if problem else None
     faults = {str(name): str(said) for name, said in named.items()} if isinstance(named, Mapping) else {}
+    limits = limit_fields(citadel.usual_limits(), asked, problem)
+    at_limits = isinstance(problem, citadel.LimitsInvalid)
     at_label = isinstance(problem, citadel.LabelTaken) or (problem is not None and problem.code == "label_invalid")
     environments = [PAPER, LIVE] if exchange == HOME_EXCHANGE else [LIVE]
     return {
@@ -206,6 +210,8 @@ def _form(asked: Mapping[str, str], exchange: str, problem: Problem | None) -> d
             }
             for one in citadel.credential_fields(exchange)
         ],
+        "limits": limits,
+        "limits_open": at_limits or any(one["value"] != one["usual"] for one in limits),
         "error": words(problem) if problem and not faults and not at_label else "",
         "addresses": citadel.egress_addresses(),
         "paper_dollars": PAPER_DOLLARS if os.environ.get("OBSCURA_PAPER_CONTROL") else (),
@@ -226,6 +232,7 @@ def _seal(request: HttpRequest, exchange: str) -> str:
             "tenant": given.tenant,
             "account": given.account.hex,
             "account_id": given.account_id,
+            "agreed": given.agreed,
             "exchange": exchange,
             "rules": {
                 field.name: [(rule.pattern, rule.words) for rule in field.rules]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from obscura.web import accounts, copies, draws, home, life, own_pools, pools, profile, security, subscriptions
+from obscura.web import accounts, copies, draws, home, life, limits, own_pools, pools, profile, security, subscriptions
 from obscura.web.brand import brand_css
 
 app_name = "web"
@@ -31,6 +31,7 @@ urlpatterns = [
     path("exchange-accounts/", accounts.listing, name="accounts"),
     path("exchange-accounts/new/", accounts.new, name="account_new"),
     path("exchange-accounts/<uuid:account_id>/check/", accounts.check, name="account_check"),
+    path("exchange-accounts/<uuid:account_id>/limits/", limits.limits, name="account_limits"),
     path("exchange-accounts/<uuid:account_id>/release/", accounts.release, name="account_release"),
     path("exchange-accounts/<uuid:account_id>/remove/", accounts.remove, name="account_remove"),
     path("profile/", profile.profile, name="profile"),

@@ -154,6 +154,29 @@ def test_narrower_they_get_without_a_passkey(desk: Desk) -> None:
     assert desk.order() == b"account_order_cap"
 
 
+def test_a_change_whose_answer_was_lost_is_made_again_and_no_other_in_its_place(desk: Desk) -> None:
+    before = dict(desk.envelopes)
+    wanted = agreement.text_of(Agreement(1, LARGE, (desk.key.passkey,)))
+    right = desk.key.answers(desk.challenge(wanted))
+    desk.change(LARGE, assertion=right)
+    desk.vault.signer.kill()
+    desk.vault.signer.wait()
+    desk.vault.start_signer()
+    desk.vault.wait_for_prices()
+
+    desk.envelopes = dict(before)
+    with pytest.raises(SignerRefused) as refusal:
+        desk.change(LARGE, assertion=[])
+    assert refusal.value.code == "passkey_refused"
+    with pytest.raises(SignerRefused) as refusal:
+        desk.change(SMALL, assertion=[])
+    assert refusal.value.code == "agreement_outdated"
+    desk.change(LARGE, assertion=right)
+
+    assert desk.open() == []
+    assert desk.order() == b"signed"
+
+
 REFUSED: list[tuple[str, dict[str, object]]] = [
     ("nobody pressed", {"flags": 0x04}),
     ("somebody else pressed", {"flags": 0x01}),
@@ -215,7 +238,7 @@ def test_an_account_without_a_passkey_is_not_widened(vault: Vault) -> None:
     client = vault.client()
     wanted = agreement.text_of(Agreement(1, LARGE))
 
-    for agreed, code in ((envelopes["agreed"], "passkey_missing"), ("", "passkey_missing")):
+    for agreed, code in ((envelopes["agreed"], "passkey_missing"), ("", "agreement_outdated")):
         wide = wanted if agreed else agreement.text_of(Agreement(1, Caps(D(10**6), D(10**7), D(10**8), 50)))
         with pytest.raises(SignerRefused) as refusal:
             client.agree(tenant=TENANT, account=CLEO.account, agreed=agreed, wanted=wide, assertion=[])
@@ -252,3 +275,18 @@ def test_no_noise_is_an_agreement(noise: str) -> None:
 def test_an_agreement_has_one_spelling(text: str) -> None:
     with pytest.raises(AgreementMalformed):
         agreement.read(text)
+
+
+def test_the_usual_caps_are_read_as_operators_write_them() -> None:
+    assert agreement.read_caps("50000, 250000.50,1000000,20") == Caps(D(50_000), D("250000.50"), D(1_000_000), 20)
+    assert agreement.read_caps(agreement.USUAL_CAPS) == Caps(D(50_000), D(250_000), D(1_000_000), 20)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "1,2,3", "1,2,3,4,5", "0,2,3,4", "3,2,1,4", "1,2,3,0", "1,2,3,126", "1,2,3,4.5", "1e3,1e4,1e5,4"]
+    + ["1.001,2,3,4", "-1,2,3,4", "a,2,3,4"],
+)
+def test_usual_caps_that_cannot_be_are_refused(text: str) -> None:
+    with pytest.raises(agreement.CapsInvalid):
+        agreement.read_caps(text)

@@ -59,6 +59,7 @@ def test_enrolling_makes_envelopes_asks_the_venue_and_activates(ben, connect, bi
     assert {name: text[:7] for name, text in credential.envelopes.items()} == {
         "apiKey": "nil:v2:",
         "secret": "nil:v2:",
+        "agreed": "nil:v2:",
     }
     [(tenant, account, envelopes)] = citadel.envelopes_of([made.id, uuid4()])
     assert (tenant, account, envelopes) == (citadel.enrolment.tenant_id(), made.id, credential.envelopes)

@@ -11,7 +11,7 @@ from nacl.public import PublicKey, SealedBox
 
 from citadel import services as citadel
 from citadel.intake.models import IntakeKey
-from citadel.models import Credential, ExchangeAccount
+from citadel.models import CapsChange, Credential, ExchangeAccount
 from tests.api.conftest import Desk, desk_of, problem
 from tests.citadel.support import BEN
 
@@ -58,6 +58,64 @@ def test_an_account_is_connected_and_its_keys_are_in_no_answer(desk, dora):
     assert listed.json() == {"results": [one.json()]}
     shown = (answer.content + listed.content + one.content).decode()
     assert [text for text in (*KEYS.values(), "credentials", "nil:v") if text in shown] == []
+
+
+LIMITS = {
+    "order_usd": "50000", "minute_usd": "250000", "day_usd": "1000000", "leverage": 20, "number": 0, "passkeys": 0,
+    "change": None,
+}  # fmt: skip
+
+
+def test_an_accounts_limits_are_told_and_narrowed(desk, dora):
+    made = desk.post(f"/v2/users/{dora}/accounts", BODY | {"limits": {"order_usd": "40000"}}).json()
+    path = f"/v2/users/{dora}/accounts/{made['id']}"
+    citadel.enrol(account_id=made["id"])
+    assert made["limits"] == LIMITS | {"order_usd": "40000"}
+    assert desk.patch(path, {"limits": {"leverage": 20}}).status_code == 200
+
+    answer = desk.patch(path, {"limits": {"order_usd": 500.5, "leverage": 5}})
+
+    assert answer.status_code == 202
+    assert (answer.json()["limits"]["change"]["state"], answer.json()["limits"]["order_usd"]) == ("asked", "40000")
+    problem(desk.patch(path, {"limits": {"leverage": 4}}), 409, "limits_waiting")
+    citadel.agree(change_id=CapsChange.objects.get().pk)
+    now = desk.get(path).json()["limits"]
+    assert now.pop("change")["state"] == "done"
+    assert now == {name: said for name, said in LIMITS.items() if name != "change"} | {
+        "order_usd": "500.5", "leverage": 5, "number": 1,
+    }  # fmt: skip
+
+
+def test_limits_are_not_widened_by_a_program(desk, dora):
+    made = desk.post(f"/v2/users/{dora}/accounts", BODY).json()["id"]
+
+    answer = desk.patch(f"/v2/users/{dora}/accounts/{made}", {"limits": {"order_usd": "50001"}})
+
+    problem(answer, 409, "passkey_needed")
+    assert answer.json()["error"]["remedy"] == (
+        "The owner widens them on the page of the account's limits, with a passkey that the account knows."
+    )
+    assert CapsChange.objects.exists() is False
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field"),
+    [
+        ({}, "invalid", "limits"),
+        ({"limits": {"order_usd": "1.001"}}, "limits_invalid", "order_usd"),
+        ({"limits": {"order_usd": "300000"}}, "limits_invalid", "minute_usd"),
+        ({"limits": {"leverage": 126}}, "invalid", "limits"),
+        ({"limits": {"assertion": []}}, "unknown_fields", "assertion"),
+        ({"label": "Other"}, "unknown_fields", "label"),
+    ],
+)
+def test_limits_that_cannot_be_are_named(desk, dora, body, code, field):
+    made = desk.post(f"/v2/users/{dora}/accounts", BODY).json()["id"]
+
+    answer = desk.patch(f"/v2/users/{dora}/accounts/{made}", body)
+
+    assert field in problem(answer, 400, code)["fields"]
+    assert CapsChange.objects.exists() is False
 
 
 def test_an_account_is_taken_back(desk, dora):
@@ -206,7 +264,10 @@ def test_an_id_is_used_once_and_by_the_user_it_is_for(desk, dora, boxed, beta, d
 def test_ids_are_reserved_for_users_of_ones_own(desk, dora, beta, desk_of):
     given = desk.post(f"/v2/users/{dora}/accounts/reserve")
 
-    assert (given.status_code, sorted(given.json())) == (201, ["account", "account_id", "expires_at", "tenant"])
+    assert (given.status_code, sorted(given.json())) == (
+        201,
+        ["account", "account_id", "agreed", "expires_at", "tenant"],
+    )
     problem(desk_of(beta).post(f"/v2/users/{dora}/accounts/reserve"), 404, "user_unknown")
     problem(desk.post(f"/v2/users/{uuid4()}/accounts/reserve"), 404, "user_unknown")
     reader = Desk(desk.host, "")
@@ -224,6 +285,10 @@ def test_another_tenants_user_and_account_do_not_exist(desk, dora, beta, desk_of
         problem(other(f"/v2/users/{dora}/accounts/{made}"), 404, "account_unknown")
     problem(desk.get(f"/v2/users/{eve}/accounts/{made}"), 404, "account_unknown")
     problem(desk.delete(f"/v2/users/{eve}/accounts/{made}"), 404, "account_unknown")
+    narrower = {"limits": {"leverage": 1}}
+    problem(theirs.patch(f"/v2/users/{dora}/accounts/{made}", narrower), 404, "account_unknown")
+    problem(desk.patch(f"/v2/users/{eve}/accounts/{made}", narrower), 404, "account_unknown")
+    assert CapsChange.objects.exists() is False
     assert ExchangeAccount.objects.get().status == "pending"
 
 
@@ -231,6 +296,7 @@ def test_scopes_and_keys_are_asked_for(alpha, desk, dora, desk_of):
     reader = desk_of(alpha, scopes=("pool:read",))
 
     problem(reader.post(f"/v2/users/{dora}/accounts", BODY), 403, "scope_missing")
+    problem(reader.patch(f"/v2/users/{dora}/accounts/{uuid4()}", {"limits": {}}), 403, "scope_missing")
     problem(Desk(desk.host, "").post(f"/v2/users/{dora}/accounts", BODY), 401, "unauthenticated")
     assert ExchangeAccount.objects.exists() is False
 

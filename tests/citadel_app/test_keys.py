@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -11,7 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from citadel import keyring
 from citadel import services as citadel
 from citadel.client import SignerClient, SignerRefused
-from citadel.models import Credential, KeyVersion
+from citadel.models import Credential, ExchangeAccount, KeyVersion
 from citadel.tasks import rewrap as rewrap_task
 from obscura.core.audit.models import Entry
 from obscura.core.nudge.models import Nudge
@@ -159,7 +160,8 @@ def _sealed(signer: SignerClient, account: bytes) -> bytes:
     from citadel.sealing import seal
 
     key, _ = signer.intake_key()
-    fields = {"apiKey": BEN.api_key, "secret": BEN.secret}
+    agreed = ExchangeAccount.objects.get(pk=UUID(bytes=account)).caps["text"]
+    fields = {"apiKey": BEN.api_key, "secret": BEN.secret, "agreed": agreed}
     return seal(intake=key, tenant=keyring.tenant_id(), account=account, fields=fields)
 
 
@@ -179,15 +181,15 @@ def test_what_does_not_open_keeps_its_version_and_is_said(two, vault) -> None:
 def test_sealing_under_a_version_that_was_rotated_is_done_again(alpha, cast, connect, vault, monkeypatch) -> None:
     citadel.enrol(account_id=connect(cast.ben()).id)
     made = connect(cast.cleo(), keys=CLEO)
-    enrol = SignerClient.enrol
+    enrol = SignerClient.enrol_whole
 
     def slow(self, **given):
         result = enrol(self, **given)
         citadel.rotate_keys(actor="ada")
-        monkeypatch.setattr(SignerClient, "enrol", enrol)
+        monkeypatch.setattr(SignerClient, "enrol_whole", enrol)
         return result
 
-    monkeypatch.setattr(SignerClient, "enrol", slow)
+    monkeypatch.setattr(SignerClient, "enrol_whole", slow)
     with pytest.raises(citadel.KeyRotated):
         citadel.enrol(account_id=made.id)
     citadel.enrol(account_id=made.id)

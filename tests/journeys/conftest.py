@@ -64,12 +64,15 @@ def market(
 
 @pytest.fixture
 def visit(served: Served, chrome: Browser) -> Iterator[Callable[..., Page]]:
-    """``visit()``: a fresh window at Alpha; ``visit(phone=True)``. Whatever the console complains of fails the test."""
+    """``visit()``: a fresh window at Alpha; ``visit(phone=True)``. Whatever the console complains of fails the test.
+
+    ``visit(host="alpha.localhost")`` is at that host, where browsers do without TLS what they do with it elsewhere.
+    """
     contexts, faults = [], []
 
-    def make(*, phone: bool = False, tenant: str = "alpha", **options: Any) -> Page:
+    def make(*, phone: bool = False, tenant: str = "alpha", host: str = "", **options: Any) -> Page:
         context = chrome.new_context(
-            base_url=served.url(tenant), viewport=PHONE if phone else WIDE, locale="en-US", **options
+            base_url=served.url(tenant, host=host), viewport=PHONE if phone else WIDE, locale="en-US", **options
         )
         contexts.append(context)
         page = context.new_page()

@@ -29,9 +29,9 @@ class Served:
             self.port = int(probe.getsockname()[1])
         self.start()
 
-    def url(self, tenant: str = "alpha") -> str:
-        """Where a tenant's pages are."""
-        return f"http://{tenant}.testserver:{self.port}"
+    def url(self, tenant: str = "alpha", *, host: str = "") -> str:
+        """Where a tenant's pages are; at a host of its own where one is named."""
+        return f"http://{host or f'{tenant}.testserver'}:{self.port}"
 
     def start(self) -> None:
         """Serve, and return when it answers."""

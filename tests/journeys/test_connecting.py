@@ -57,6 +57,13 @@ def secrets_in(page):
     return [one for one in (BEN.secret, BEN.api_key) if one in str(page.sent)]
 
 
+SENT = [
+    "account", "csrfmiddlewaretoken", "day_usd", "environment", "exchange", "label", "leverage", "minute_usd",
+    "order_usd", "sealed",
+]  # fmt: skip
+"""All that leaves the browser: no field of the exchange's is among it."""
+
+
 def enrol(account):
     """As a worker does, in a thread of its own: this one has the browser's loop."""
 
@@ -87,11 +94,12 @@ def test_bens_key_is_sealed_in_his_browser_and_becomes_active(form):
 
     expect(page.get_by_role("status").filter(has_text="Main is connected. Its key is being checked.")).to_be_visible()
     [sent] = posts(page)
-    assert sorted(sent) == ["account", "csrfmiddlewaretoken", "environment", "exchange", "label", "sealed"]
+    assert sorted(sent) == SENT
     assert (sent["exchange"], sent["environment"], sent["label"]) == (["binance"], ["paper"], ["Main"])
     assert secrets_in(page) == []
     assert sent["account"][0].startswith(ExchangeAccount.objects.get(label="Main").pk.hex + ":")
     becomes_active()
+    assert ExchangeAccount.objects.get(label="Main").caps["order_usd"] == "50000"
 
 
 def test_without_a_script_the_server_seals_it(form):
@@ -106,6 +114,7 @@ def test_without_a_script_the_server_seals_it(form):
     assert (sent["apiKey"], sent["secret"]) == ([BEN.api_key], [BEN.secret])
     assert "sealed" not in sent
     becomes_active()
+    assert ExchangeAccount.objects.get(label="Main").caps["order_usd"] == "50000"
 
 
 def test_what_is_wrong_is_said_at_the_field_and_nothing_is_sent(form):
@@ -130,6 +139,7 @@ def test_what_is_wrong_is_said_at_the_field_and_nothing_is_sent(form):
     expect(page.get_by_role("status").filter(has_text="Main is connected.")).to_be_visible()
     assert secrets_in(page) == []
     becomes_active()
+    assert ExchangeAccount.objects.get(label="Main").caps["order_usd"] == "50000"
 
 
 def test_it_is_done_with_the_keyboard_alone(form):
@@ -150,6 +160,7 @@ def test_it_is_done_with_the_keyboard_alone(form):
     expect(page.get_by_role("status").filter(has_text="Main is connected.")).to_be_visible()
     assert secrets_in(page) == []
     becomes_active()
+    assert ExchangeAccount.objects.get(label="Main").caps["order_usd"] == "50000"
 
 
 def test_what_only_the_server_knows_is_said_and_the_key_is_entered_again(form):
@@ -167,6 +178,7 @@ def test_what_only_the_server_knows_is_said_and_the_key_is_entered_again(form):
     assert first["account"] != second["account"]
     assert secrets_in(page) == []
     becomes_active()
+    assert ExchangeAccount.objects.get(label="Main").caps["order_usd"] == "50000"
 
 
 def test_another_exchange_is_sealed_with_its_own_fields(form):
@@ -185,7 +197,7 @@ def test_another_exchange_is_sealed_with_its_own_fields(form):
     assert secrets_in(page) + ["correct-horse" for _ in range("correct-horse" in str(page.sent))] == []
     made = ExchangeAccount.objects.get(label="Elsewhere")
     enrol(made)
-    assert sorted(Credential.objects.get(account=made).envelopes) == ["apiKey", "password", "secret"]
+    assert sorted(Credential.objects.get(account=made).envelopes) == ["agreed", "apiKey", "password", "secret"]
 
 
 def test_a_script_that_does_not_arrive_sends_nothing(form):
@@ -211,9 +223,7 @@ def test_the_fields_are_empty_when_the_box_leaves(form):
     for name in ("API key", "Secret key"):
         expect(page.get_by_label(name, exact=True)).to_be_disabled()
         expect(page.get_by_label(name, exact=True)).to_have_value("")
-    assert [sorted(sent) for sent in posts(page)] == [
-        ["account", "csrfmiddlewaretoken", "environment", "exchange", "label", "sealed"]
-    ]
+    assert [sorted(sent) for sent in posts(page)] == [SENT]
 
 
 def test_fields_of_one_exchange_are_not_sealed_for_another(form):

@@ -64,7 +64,11 @@ def test_a_key_is_sealed_to_the_vault_and_its_account_waits_for_the_check(alpha,
     made = ExchangeAccount.objects.get(label="Main")
     sealed = bytes(Credential.objects.get(account=made).sealed)
     place = {"tenant": alpha.pk, "account": made.pk.bytes}
-    assert unseal(intake=vault, sealed=sealed, **place) == {"apiKey": API_KEY, "secret": SECRET}
+    assert unseal(intake=vault, sealed=sealed, **place) == {
+        "apiKey": API_KEY,
+        "secret": SECRET,
+        "agreed": '{"caps":["50000","250000","1000000",20],"number":0,"passkeys":[]}',
+    }
     assert (made.status, made.owner_id, made.environment) == ("pending", stage.ben.pk, "live")
     assert "Main is connected. Its key is being checked." in text(answer)
     assert "Being checked" in text(answer)

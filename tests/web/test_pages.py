@@ -34,6 +34,7 @@ def pages_of(stage):
         "/exchange-accounts/",
         "/exchange-accounts/new/",
         "/profile/",
+        f"/exchange-accounts/{account}/limits/",
         f"/exchange-accounts/{account}/check/",
         f"/exchange-accounts/{account}/remove/",
         f"/portfolio/{stage.subscription.pk}/pause/",
@@ -43,14 +44,14 @@ def pages_of(stage):
 def test_whoever_is_not_signed_in_is_sent_to_the_entrance(stage, client_at):
     nobody = client_at("alpha.testserver")
 
-    for address in pages_of(stage)[:8]:
+    for address in pages_of(stage)[:9]:
         answer = nobody.get(address)
 
         assert (answer.status_code, answer["Location"]) == (302, f"{reverse('account_login')}?next={address}")
 
 
 def test_nobody_acts_without_signing_in(stage, client_at):
-    for address in pages_of(stage)[8:]:
+    for address in pages_of(stage)[9:]:
         assert client_at("alpha.testserver").post(address).status_code == 302
 
     assert Subscription.objects.get(pk=stage.subscription.pk).status == "active"
@@ -61,7 +62,7 @@ def test_every_page_is_drawn_within_the_content_policy(stage, browser):
     stage.order()
     stage.denial()
 
-    for address in pages_of(stage)[:8]:
+    for address in pages_of(stage)[:9]:
         answer = browser.get(address)
 
         assert answer.status_code == 200, address
@@ -127,7 +128,7 @@ def test_a_form_of_another_page_is_refused(stage, client_at):
 def test_another_users_things_answer_like_what_is_not_there(stage, client_at):
     cleo = client_at("alpha.testserver", user=stage.cast.cleo())
 
-    for address in pages_of(stage)[8:]:
+    for address in pages_of(stage)[9:]:
         assert cleo.post(address).status_code == 404, address
     assert cleo.get(f"/pools/{stage.pool.pk}/copy/?change={stage.subscription.pk}").status_code == 404
     assert Subscription.objects.get(pk=stage.subscription.pk).status == "active"
@@ -137,7 +138,7 @@ def test_another_users_things_answer_like_what_is_not_there(stage, client_at):
 def test_another_tenants_things_answer_like_what_is_not_there(stage, beta, client_at):
     elsewhere = client_at("beta.testserver", user=stage.cast.ben(at=beta))
 
-    for address in pages_of(stage)[8:]:
+    for address in pages_of(stage)[9:]:
         assert elsewhere.post(address).status_code == 404, address
     for address in pages_of(stage)[1:3]:
         assert elsewhere.get(address).status_code == 404, address

@@ -3,6 +3,7 @@ import htmx from "htmx.org/dist/htmx.esm.js";
 import "htmx.org/dist/ext/hx-ws.js";
 import "./live.js";
 import "./connect.js"; // before page.js: what is not ready to be sent does not count as sent
+import "./passkey.js";
 import "./page.js";
 
 // A token that protects writes has no business in the address of a read.

@@ -43,6 +43,22 @@ function checked(entries, rules, faultOf) {
   return first ? null : fields;
 }
 
+const LIMITS = "The limits of this account are amounts in dollars, a minute not below one order and a day not below a minute.";
+
+// What the owner agrees to, with the limits that stand in the form; null where they cannot be.
+function agreedOf(form, text) {
+  const agreed = JSON.parse(text);
+  const entered = name => form.elements[name]?.value.replace(/[$,\s]/g, "").replace(/^0+(?=\d)/, "");
+  const amounts = ["order_usd", "minute_usd", "day_usd"].map(entered);
+  const leverage = entered("leverage");
+  if (amounts.some(one => !/^\d{1,15}(\.\d{1,2})?$/.test(one ?? ""))) return null;
+  const [order, minute, day] = amounts.map(Number);
+  if (!(order > 0 && order <= minute && minute <= day)) return null;
+  if (!/^\d{1,3}$/.test(leverage ?? "") || leverage < 1 || leverage > 125) return null;
+  agreed.caps = [...amounts, Number(leverage)];
+  return JSON.stringify(agreed);
+}
+
 function hide(form, name, value) {
   const input = form.querySelector(`input[type=hidden][name="${name}"]`) ?? document.createElement("input");
   Object.assign(input, {type: "hidden", name, value});
@@ -58,6 +74,8 @@ async function send(form, submitter) {
   const entries = entriesOf(form);
   const fields = checked(entries, asked.rules, faultOf);
   if (!fields) return;
+  fields.agreed = agreedOf(form, asked.agreed);
+  if (!fields.agreed) return tell(form, LIMITS);
   hide(form, "sealed", seal({key: asked.key, tenant: asked.tenant, account: asked.account, fields}));
   hide(form, "account", asked.account_id);
   for (const entry of entries) {
