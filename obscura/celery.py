@@ -48,6 +48,7 @@ app.conf.update(
     },
     beat_schedule={
         "nudge.sweep": {"task": "nudge.sweep", "schedule": 1.0, "options": {"queue": "default", "expires": 5}},
+        "audit.sequence": {"task": "audit.sequence", "schedule": 3.0, "options": {"queue": "default", "expires": 3}},
         "trading.sweep": {"task": "trading.sweep_all", "schedule": 1.0, "options": {"queue": "default", "expires": 5}},
         "trading.brackets": {
             "task": "trading.refresh_brackets",
