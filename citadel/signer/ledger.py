@@ -17,6 +17,7 @@ from citadel.domain.orders import Order
 from citadel.signer.holdings import Holdings, Lot
 from citadel.signer.journal import Journal
 from citadel.signer.marks import Market, Marks
+from citadel.signer.trail import KEPT, Trail
 
 ZERO, _ONE, _BPS = Decimal(0), Decimal(1), Decimal(10_000)
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
@@ -107,10 +108,12 @@ class Ledger:
     """The memory behind every signature of an order.
 
     :param caps: of accounts that have none of their own
+    :param kept: entries of the audit that can still be fetched
     """
 
-    def __init__(self, *, journal: Journal, marks: Marks, caps: Caps, now_ms: int) -> None:
+    def __init__(self, *, journal: Journal, marks: Marks, caps: Caps, now_ms: int, kept: int = KEPT) -> None:
         self._journal, self.marks, self._caps = journal, marks, caps
+        self.trail = Trail(journal.record, kept=kept)
         self._holdings = Holdings()
         self._mandates: dict[SubKey, Mandate] = {}
         self._numbers: dict[SubKey, int] = {}
@@ -124,7 +127,18 @@ class Ledger:
         self._chunks: OrderedDict[bytes, dict[int, Taken]] = OrderedDict()
         for record in journal.read():
             self._replay(record)
+        self.trail.begin()
         journal.begin(self._snapshot())
+
+    def settle(self, now_ms: int, *, whole: bool = False) -> None:
+        """Chain and journal what the audit has noted.
+
+        :param whole: what is still being gathered as well
+        :raises OSError: the journal cannot be written; it stays noted
+        """
+        self.trail.settle(now_ms, whole=whole)
+        if self._journal.long:
+            self._journal.begin(self._snapshot())
 
     # keys
     def minimum(self, tenant: int) -> int:
@@ -149,6 +163,11 @@ class Ledger:
             self._numbers[key] = mandate.number
         self._mandates[key] = mandate
         return None
+
+    def numbers(self, keys: Iterable[SubKey]) -> list[int]:
+        """The numbers of the mandates that hold for these subscriptions; 0 where none is known."""
+        known = self._numbers
+        return [known.get(key, 0) for key in keys]
 
     def cap_account(self, account: bytes, caps: Caps | None) -> None:
         """An account's own caps, as its envelopes hold them; None: those of every account."""
@@ -351,8 +370,11 @@ class Ledger:
             self._ids[rest[0]] = rest[1]
         elif kind == "minimum":
             self._minimums[rest[0]] = rest[1]
+        elif kind == "audit":
+            self.trail.replay(*rest)
 
     def _snapshot(self) -> Iterator[list[Any]]:
+        yield self.trail.snapshot()
         for tenant, version in self._minimums.items():
             yield ["minimum", tenant, version]
         for key, number in self._numbers.items():
