@@ -125,10 +125,14 @@ class Ledger:
         self._turned_ms = now_ms
         self._minimums: dict[int, int] = {}
         self._chunks: OrderedDict[bytes, dict[int, Taken]] = OrderedDict()
+        self._unsaid: list[int] = []
         for record in journal.read():
             self._replay(record)
         self.trail.begin()
         journal.begin(self._snapshot())
+        if self._unsaid:  # a death came between the signatures and their entries
+            self.trail.note("unrecorded", {"chunks": len(self._unsaid), "rows": sum(self._unsaid)}, now_ms)
+            self.settle(now_ms)
 
     def settle(self, now_ms: int, *, whole: bool = False) -> None:
         """Chain and journal what the audit has noted.
@@ -137,6 +141,7 @@ class Ledger:
         :raises OSError: the journal cannot be written; it stays noted
         """
         self.trail.settle(now_ms, whole=whole)
+        self._unsaid.clear()
         if self._journal.long:
             self._journal.begin(self._snapshot())
 
@@ -208,6 +213,7 @@ class Ledger:
         :raises OSError: it could not be written down: `release` it and send nothing
         """
         self._journal.record(["took", now_ms, [_flat(one.entry) for one in taken.values()]])
+        self._unsaid.append(len(taken))
         self._chunks[chunk] = taken
         while len(self._chunks) > KEPT_CHUNKS:
             self._chunks.popitem(last=False)
@@ -348,6 +354,7 @@ class Ledger:
         kind, *rest = record
         if kind == "took":
             now_ms, rows = rest
+            self._unsaid.append(len(rows))
             for row in rows:
                 self._apply(_read(row), now_ms)
         elif kind == "back":
@@ -370,11 +377,16 @@ class Ledger:
             self._ids[rest[0]] = rest[1]
         elif kind == "minimum":
             self._minimums[rest[0]] = rest[1]
+        elif kind == "unsaid":
+            self._unsaid += rest
         elif kind == "audit":
             self.trail.replay(*rest)
+            self._unsaid.clear()
 
     def _snapshot(self) -> Iterator[list[Any]]:
         yield self.trail.snapshot()
+        if self._unsaid:
+            yield ["unsaid", *self._unsaid]
         for tenant, version in self._minimums.items():
             yield ["minimum", tenant, version]
         for key, number in self._numbers.items():

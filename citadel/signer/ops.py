@@ -104,8 +104,7 @@ class Signer:
 
     def begin(self, **facts: Any) -> None:
         """Say in the audit that the signer has started."""
-        self._trail.note("start", facts, _now_ms())
-        self.settle()
+        self._record("start", facts)
 
     def end(self) -> None:
         """Say in the audit that the signer stops because it was told to."""
@@ -121,6 +120,11 @@ class Signer:
             if self._settled:
                 self._log.line("audit_unwritable", errno=error.errno)
             self._settled = False
+
+    def _record(self, kind: str, facts: dict[str, Any]) -> None:
+        """What is rare is journaled before its answer goes out, so that no death comes between the two."""
+        self._trail.note(kind, facts, _now_ms())
+        self.settle()
 
     def handle(self, body: bytes) -> bytes:
         """The answer frame to one request frame's body."""
@@ -223,7 +227,7 @@ class Signer:
         tenant, version = _tenant(message["tenant"]), _version(message["version"])
         wrapped = self._vault.make(tenant, version)
         self._log.line("key_made", tenant=tenant, version=version)
-        self._trail.note("key_made", {"tenant": tenant, "version": version}, _now_ms())
+        self._record("key_made", {"tenant": tenant, "version": version})
         return {"wrapped": wrapped}
 
     def _retire(self, message: Message) -> Message:
@@ -233,7 +237,7 @@ class Signer:
             raise Refused("key_version_unknown")
         self._ledger.raise_minimum(tenant, minimum)
         self._log.line("keys_retired", tenant=tenant, below=minimum)
-        self._trail.note("keys_retired", {"tenant": tenant, "below": minimum}, _now_ms())
+        self._record("keys_retired", {"tenant": tenant, "below": minimum})
         return {"dropped": self._vault.drop(tenant, minimum)}
 
     def _rewrap(self, message: Message) -> Message:
@@ -255,7 +259,7 @@ class Signer:
                 closed.append((tenant, error.code))
         self.counts["rewrapped"] += len(done)
         if done:
-            self._trail.note("rewrapped", {"version": version, "tenants": named(wrapped)}, _now_ms())
+            self._record("rewrapped", {"version": version, "tenants": named(wrapped)})
         self._unopened("rewrap", closed)
         return {"rewrapped": done, "refused": refused}
 
@@ -296,7 +300,7 @@ class Signer:
         if closed:
             codes = dict(Counter(code for _, code in closed))
             facts = {"op": op, "codes": codes, "tenants": named(tenant for tenant, _ in closed)}
-            self._trail.note("unopened", facts, _now_ms())
+            self._record("unopened", facts)
 
     # credentials
     def _enrol(self, message: Message) -> Message:
@@ -319,7 +323,7 @@ class Signer:
         public = fields.get("apiKey") or fields.get("walletAddress") or ""
         self.counts["enrolled"] += 1
         self._log.line("enrol", tenant=tenant, account=account.hex(), version=version)
-        self._trail.note("sealed", {"tenant": tenant, "account": account.hex(), "version": version}, _now_ms())
+        self._record("sealed", {"tenant": tenant, "account": account.hex(), "version": version})
         return {"envelopes": envelopes, "hint": public[-4:] if len(public) >= 12 else ""}
 
     def _unsealed(self, tenant: int, account: bytes, sealed: bytes) -> dict[str, str]:

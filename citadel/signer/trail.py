@@ -1,6 +1,8 @@
 """The signer's own record of what it did: an entry for each chunk, seal, key and kind of refusal, in a chain.
 
-What is done is noted as a small tuple; the chain is computed and journaled after the answers of a round have gone out.
+A chunk is noted as a small tuple; the chain is computed and journaled after the answers of a round have gone out. If a
+death comes between, the journal has what the chunk took, and the next start records that its entry is missing.
+
 The entries of the last while are kept in memory and in the journal, so a restart goes on where the last one stopped and
 still hands out what nobody has fetched. Whoever fetches too late is told how many are gone.
 """
@@ -141,12 +143,14 @@ class Trail:
         return {"chain": self.chain, "last": self.sequence, "lost": lost, "entries": entries}
 
     def rehearse(self, now_ms: int) -> None:
-        """Make an entry and forget it, and what was noted before it: nothing is loaded for the first time later."""
-        self.payload(1, now_ms)
-        self._gather(now_ms)
-        batch = Batch(bytes(16), ("", "", "", "", ""), [(1, 1)], [1], 1, [(0, "")], 0)
-        digest(chain=self.chain, sequence=0, at=now_ms, kind="", facts=batch.facts(), previous=GENESIS)
-        self._noted.clear()
+        """Make entries and forget them, and what was counted before: nothing is loaded for the first time later."""
+        other = Trail(lambda _: None)
+        other.payload(1, now_ms)
+        other.refuse("send", "rehearsal", now_ms, request={"path": "/"})
+        other.note("signed", Batch(bytes(16), ("", "", "", "", ""), [(1, 1)], [1], 1, [(0, "")], 0), now_ms)
+        other.settle(now_ms, whole=True)
+        self._refused.clear()
+        self._gathering = 0
 
     # the journal
     def replay(self, chain: str, sequence: int, head: str, entries: list[list[Any]]) -> None:
