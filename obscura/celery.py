@@ -77,6 +77,16 @@ app.conf.update(
             "schedule": 60.0,
             "options": {"queue": "default", "expires": 50},
         },
+        "citadel.collect_audit": {
+            "task": "citadel.collect_audit",
+            "schedule": 2.0,
+            "options": {"queue": "default", "expires": 2},
+        },
+        "citadel.watch_audit": {
+            "task": "citadel.watch_audit",
+            "schedule": 60.0,
+            "options": {"queue": "default", "expires": 50},
+        },
         "citadel.check_all": {
             "task": "citadel.check_all",
             "schedule": crontab(hour=4, minute=17),

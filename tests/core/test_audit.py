@@ -64,7 +64,7 @@ def test_what_was_written_is_chained_and_verifies(five):
 
     written(2, first=6)
     assert chain.extend(T) == 2
-    assert (verify(T).count, verify(T, first=4).count) == (7, 4)
+    assert (verify(T).entries, verify(T, first=4).entries) == (7, 4)
     assert verify(T, first=4).head == verify(T).head
 
 
@@ -308,7 +308,7 @@ def test_writers_and_sequencers_at_once_lose_nothing(committed, alpha, monkeypat
     chain.extend(T)
 
     verdict = verify(T)
-    assert (verdict.count, verdict.what) == (3 * (40 + 14), "")
+    assert (verdict.entries, verdict.what) == (3 * (40 + 14), "")
     assert Entry.objects.filter(position=None).count() == 0
     assert len({one.subject for one in Entry.objects.all()}) == 3 * (40 + 14)
 

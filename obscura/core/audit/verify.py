@@ -14,14 +14,14 @@ PATIENCE_S = 60.0
 class Verdict(NamedTuple):
     """What was found in one schema.
 
-    :param count: entries whose digests were computed again
+    :param entries: entries whose digests were computed again
     :param head: the last of them that is in order
     :param broken: the first place where something is wrong
     :param what: ``altered``, ``missing``, ``reordered``, ``unchained``, ``rewritten``; empty: all is in order
     """
 
     schema: str
-    count: int
+    entries: int
     head: Head | None
     broken: int | None = None
     what: str = ""
