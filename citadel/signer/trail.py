@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import struct
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
@@ -33,6 +34,7 @@ MOST_NAMED = 100
 """Tenants named in one entry, and kinds of refusal told apart in one second; the rest is summed up."""
 
 _PATH = re.compile(r"/[A-Za-z0-9/_.-]{0,79}", re.ASCII)
+_WORD64 = (1 << 64) - 1
 _WORD = re.compile(r"[A-Za-z0-9_]{1,32}", re.ASCII)
 
 Facts = dict[str, Any]
@@ -41,7 +43,7 @@ Entry = tuple[int, int, str, Facts, str, str]
 
 
 class Batch(NamedTuple):
-    """A chunk as it is noted.
+    """A chunk as it is noted. Its entry has the SHA-256 of which mandate each row was signed under.
 
     :param parties: (tenant, subscription) of each row that was signed
     :param numbers: the mandates' numbers, in the order of `parties`
@@ -59,13 +61,18 @@ class Batch(NamedTuple):
 
     def facts(self) -> Facts:
         venue, market, env, method, path = self.place
-        agreed = sorted({(*party, number) for party, number in zip(self.parties, self.numbers, strict=True)})
+        known = any(self.numbers)
+        agreed = [
+            part & _WORD64 if type(part) is int else 0  # what a caller gave as a subscription may be anything
+            for (tenant, subscription), number in zip(self.parties, self.numbers, strict=True)
+            for part in (tenant, subscription, number)
+        ]
         return {
             "chunk": self.chunk.hex(), "venue": venue, "market": market, "env": env, "method": method, "path": path,
             "rows": self.sent, "signed": len(self.parties), "unknown": self.unknown,
             "refused": dict(Counter(code for _, code in self.refused)),
             "tenants": named(tenant for tenant, _ in self.parties),
-            "mandates": hashlib.sha256(repr(agreed).encode()).hexdigest() if any(self.numbers) else "",
+            "mandates": hashlib.sha256(struct.pack(f">{len(agreed)}Q", *agreed)).hexdigest() if known else "",
         }  # fmt: skip
 
 

@@ -108,6 +108,19 @@ def test_rows_that_are_refused_are_counted_by_their_code(vault: Vault) -> None:
     assert (facts["rows"], facts["signed"], facts["refused"]) == (1, 1, {"mandate_order_cap": 1})
 
 
+def test_a_subscription_that_is_none_does_no_harm(vault: Vault) -> None:
+    vault.enrol([BEN])
+    cancel = {"method": "DELETE", "head": b"symbol=BTCUSDT&timestamp=%d" % now_ms()}
+    with Raw(vault) as raw:
+        for number, odd in enumerate((b"x", -1, (1 << 64) - 1)):
+            rows = [[0, BEN.account, b"&origClientOrderId=a", odd], [1, BEN.account, b"&origClientOrderId=b", 1]]
+            assert raw.ask(send_message(rows=rows, **cancel))["taken"] == 2
+            assert told(vault)[-1].facts["tenants"] == {str(TENANT): 2}, number
+        assert raw.ask({"op": "ping", "id": 1})["ok"] is True
+
+    assert kinds(told(vault)).count("signed") == 3
+
+
 def test_a_chunk_that_nobody_takes_is_an_entry_as_well(vault: Vault) -> None:
     vault.enrol([BEN])
     vault.egress.kill()
