@@ -18,6 +18,7 @@ USUAL = timedelta(hours=1)
 class Fact(NamedTuple):
     """An entry of the signer's record.
 
+    :param at: when it was heard
     :param first: whether it is the first of its chain: the signer was never there before
     """
 

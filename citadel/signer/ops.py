@@ -184,6 +184,7 @@ class Signer:
             "refusals": dict(self.refusals),
             "egress_connects": self._egress.connects,
             "log_lost": self._log.lost,
+            "audited": self._trail.sequence,
             **self._ledger.counts(),
             **self.counts,
         }

@@ -59,10 +59,12 @@ def watch(*, now: datetime | None = None) -> int:
     """Look for what is unusual in the signer's record of the last minutes. How many alerts were raised or counted."""
     now = now or clock.now()
     with entered(PUBLIC):
-        rows = SignerEntry.objects.filter(at__gte=now - WINDOW, at__lte=now).exclude(kind="signed", facts__refused={})
+        # By when it was heard: what a worker that was away for long fetches late is looked at all the same.
+        rows = SignerEntry.objects.filter(heard_at__gte=now - WINDOW, heard_at__lte=now)
+        told = rows.exclude(kind="signed", facts__refused={}).order_by("id")
         entries = [
             Fact(at, kind, facts, sequence == 1)
-            for at, kind, facts, sequence in rows.order_by("at", "id").values_list("at", "kind", "facts", "sequence")
+            for at, kind, facts, sequence in told.values_list("heard_at", "kind", "facts", "sequence")
         ]
         signed = (
             SignerEntry.objects.filter(kind="signed", at__gte=now - USUAL - timedelta(minutes=1), at__lte=now)

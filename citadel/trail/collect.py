@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -68,7 +69,8 @@ def _collect_some(signer: SignerClient) -> int:
             alerts.append(("signer_went_back", {"chain": chain, "from": last.sequence, "to": answer["last"]}))
         new = [one for one in told if last is None or one.sequence > last.sequence]
         alerts += _misfits(new, chain, *((last.sequence, last.digest) if last else (0, GENESIS)))
-        SignerEntry.objects.bulk_create([_row(one, chain) for one in new])
+        now = clock.now()
+        SignerEntry.objects.bulk_create([_row(one, chain, now) for one in new])
     for kind, facts in alerts:
         raise_alert(kind, at=clock.now(), **facts)
     return len(new)
@@ -122,11 +124,12 @@ def _sound(one: Told) -> bool:
     )
 
 
-def _row(one: Told, chain: str) -> SignerEntry:
+def _row(one: Told, chain: str, now: datetime) -> SignerEntry:
     return SignerEntry(
         chain=chain,
         sequence=one.sequence,
         at=clock.from_millis(one.at),
+        heard_at=now,
         kind=one.kind,
         facts=one.facts,
         previous=one.previous,

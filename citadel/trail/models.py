@@ -14,7 +14,8 @@ class SignerEntry(models.Model):
 
     chain = models.CharField(max_length=32)
     sequence = models.BigIntegerField()
-    at = models.DateTimeField()
+    at = models.DateTimeField(help_text="By the signer's clock.")
+    heard_at = models.DateTimeField(help_text="When it was written down here.")
     kind = models.CharField(max_length=24)
     facts = models.JSONField(default=dict)
     previous = models.CharField(max_length=64)
@@ -24,7 +25,10 @@ class SignerEntry(models.Model):
         ordering = ["-id"]
         verbose_name_plural = "signer entries"
         constraints = [models.UniqueConstraint(fields=["chain", "sequence"], name="one_signer_entry")]
-        indexes = [models.Index(fields=["at"], name="signer_entry_at")]
+        indexes = [
+            models.Index(fields=["at"], name="signer_entry_at"),
+            models.Index(fields=["heard_at"], name="signer_entry_heard"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.kind}"

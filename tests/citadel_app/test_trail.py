@@ -305,6 +305,19 @@ def test_a_withdrawal_that_is_asked_for_once_is_told_once(vault, alpha):
         assert Entry.objects.filter(action="citadel.alert.raised", subject="alert:withdrawal_asked").count() == 1
 
 
+def test_what_is_fetched_late_is_looked_at_all_the_same(signer):
+    request = "binance spot live POST /sapi/v1/capital/withdraw/apply"
+    long_ago = clock.now() - timedelta(hours=9)
+    signer.say("refused", at=long_ago, op="send", code="request_not_allowed", count=1, request=request)
+    collect.collect()
+
+    alerts.watch()
+
+    assert raised() == {"withdrawal_asked": 1}
+    alerts.watch(now=clock.now() + timedelta(minutes=6))
+    assert raised() == {"withdrawal_asked": 1}
+
+
 def test_what_goes_on_is_counted_and_after_it_was_acknowledged_told_anew(signer, still):
     def unopened() -> None:
         signer.say("unopened", op="open", codes={"envelope_refused": 3}, tenants={"7": 1, "8": 1, "9": 1})

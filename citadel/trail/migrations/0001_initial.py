@@ -54,7 +54,8 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('chain', models.CharField(max_length=32)),
                 ('sequence', models.BigIntegerField()),
-                ('at', models.DateTimeField()),
+                ('at', models.DateTimeField(help_text="By the signer's clock.")),
+                ('heard_at', models.DateTimeField(help_text='When it was written down here.')),
                 ('kind', models.CharField(max_length=24)),
                 ('facts', models.JSONField(default=dict)),
                 ('previous', models.CharField(max_length=64)),
@@ -63,7 +64,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'signer entries',
                 'ordering': ['-id'],
-                'indexes': [models.Index(fields=['at'], name='signer_entry_at')],
+                'indexes': [models.Index(fields=['at'], name='signer_entry_at'), models.Index(fields=['heard_at'], name='signer_entry_heard')],
                 'constraints': [models.UniqueConstraint(fields=('chain', 'sequence'), name='one_signer_entry')],
             },
         ),
