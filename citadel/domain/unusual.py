@@ -68,6 +68,7 @@ def unusual(
     recent = [one for one in entries if now - WINDOW <= one.at <= now]
     return [
         *_restarts(recent),
+        *_missing(recent),
         *_withdrawals(recent),
         *_refusals(recent, limits),
         *_unopened(recent, limits),
@@ -78,6 +79,15 @@ def unusual(
 def _restarts(recent: list[Fact]) -> list[Finding]:
     found = [one for one in recent if one.kind == "start" and not one.first]
     return [_finding("signer_restarted", found, {"times": len(found)})] if found else []
+
+
+def _missing(recent: list[Fact]) -> list[Finding]:
+    """What the signer itself says it could not record."""
+    found = [one for one in recent if one.kind in ("unrecorded", "dropped")]
+    counted: Counter[str] = Counter()
+    for one in found:
+        counted.update({name: int(count) for name, count in one.facts.items()})
+    return [_finding("signer_entries_missing", found, dict(counted))] if found else []
 
 
 def _withdrawals(recent: list[Fact]) -> list[Finding]:

@@ -354,7 +354,8 @@ class Ledger:
         kind, *rest = record
         if kind == "took":
             now_ms, rows = rest
-            self._unsaid.append(len(rows))
+            if self.trail.chain:  # a journal of a release before there was a record misses none of it
+                self._unsaid.append(len(rows))
             for row in rows:
                 self._apply(_read(row), now_ms)
         elif kind == "back":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal as D
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from citadel.domain.mandate import Caps, Mandate
@@ -444,6 +445,20 @@ def test_signatures_whose_entry_a_death_kept_from_the_record_are_told_by_the_nex
     assert audited(desk) == [("signed", {"chunk": "c"}), ("unrecorded", {"chunks": 2, "rows": 2})]
     desk.killed()
     assert len(audited(desk)) == 2  # told once
+
+
+def test_a_journal_of_a_release_before_the_record_misses_nothing(desk: Desk) -> None:
+    desk.agree()
+    desk.sent("buy", "0.001")
+    for file in desk.folder.iterdir():
+        records = msgpack.Unpacker(raw=False)
+        records.feed(file.read_bytes())
+        file.write_bytes(b"".join(msgpack.packb(one) for one in records if one[0] != "audit"))
+
+    desk.killed()
+
+    assert audited(desk) == []
+    assert len(desk.ledger.trail.chain) == 32
 
 
 def test_a_long_journal_keeps_the_record_and_what_is_missing_of_it(desk: Desk, tmp_path: Path) -> None:

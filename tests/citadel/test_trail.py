@@ -12,7 +12,7 @@ from citadel.client import SignerRefused
 from citadel.domain.trail import GENESIS, Told, fits
 from citadel.signer.trail import MOST_NAMED, MOVES, Trail, named
 from tests.citadel.conftest import CROWD
-from tests.citadel.support import BEN, CLEO, TENANT, Exchange, Vault, now_ms, order_chunk, seal, sealed_mandate
+from tests.citadel.support import BEN, CLEO, TENANT, Exchange, Vault, now_ms, order_chunk, seal, sealed_mandate, until
 from tests.citadel.test_signer import Raw, send_message
 
 
@@ -217,6 +217,31 @@ def test_the_record_goes_on_after_the_signer_was_killed(vault: Vault) -> None:
     assert kinds(after) == ["start", "sealed", "start"]
     stopped(vault)
     assert kinds(told(vault)) == ["start", "sealed", "start", "stop", "start"]
+
+
+def test_no_order_is_sent_without_a_trace_whenever_the_signer_is_killed(vault: Vault, exchange: Exchange) -> None:
+    vault.enrol(CROWD)
+
+    async def run(first: int) -> None:
+        sender = vault.sender()
+        before = exchange.executed.total()
+        chunks = [order_chunk(CROWD[:20], first=first + 20 * n) for n in range(30)]
+        sending = [asyncio.create_task(sender.send(chunk)) for chunk in chunks]
+        await until(lambda: exchange.executed.total() > before + 40)
+        vault.signer.kill()
+        await asyncio.gather(*sending)
+        await sender.close()
+
+    for turn in range(3):
+        asyncio.run(run(1_000 * turn))
+        vault.signer.wait()
+        vault.start_signer()
+        vault.enrol(CROWD)
+
+    entries = told(vault)
+    recorded = sum(one.facts["signed"] for one in entries if one.kind == "signed")
+    recorded += sum(one.facts["rows"] for one in entries if one.kind == "unrecorded")
+    assert recorded >= exchange.executed.total() > 120
 
 
 def test_what_was_pushed_out_of_the_buffer_is_told(vault: Vault) -> None:

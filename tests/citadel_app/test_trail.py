@@ -536,6 +536,29 @@ def test_nothing_is_done_without_approval(rob, keys):
     assert told() == [("asked", f"staff:{rob}")]
 
 
+def test_a_request_that_is_used_twice_at_once_is_used_once(committed, office, rob, keys):
+    row = asked(rob, what="disable_key", version=2)
+    approve(office, row)
+    done: list[str] = []
+
+    def run_it() -> None:
+        try:
+            done.append(break_glass.use(request_id=row.pk))
+        except break_glass.RequestState as problem:
+            done.append(problem.message)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run_it) for _ in range(3)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+
+    assert sorted(done) == ["It was used.", "It was used.", "Version 2 of t_alpha is disabled."]
+    assert Entry.objects.filter(action="citadel.key.disabled").count() == 1
+
+
 def test_a_request_expires(office, rob, keys, monkeypatch):
     late, approved = asked(rob), asked(rob)
     approve(office, approved)

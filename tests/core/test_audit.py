@@ -247,6 +247,20 @@ def test_a_tenant_that_is_opened_has_the_triggers(committed, zero):
         assert verify("t_gamma").what == ""
 
 
+def test_the_migration_can_be_taken_back_and_made_again(five):
+    from importlib import import_module
+
+    made = import_module("obscura.core.audit.migrations.0003_append_only")
+    with connection.cursor() as cursor:
+        cursor.execute(made.FREE)
+        cursor.execute("update audit_entry set actor = 'eve' where position = 5")
+        cursor.execute(made.KEPT)
+        with pytest.raises(ProgrammingError, match="append-only"), transaction.atomic():
+            cursor.execute("update audit_entry set actor = 'ada' where position = 5")
+
+    assert found() == (5, "altered")
+
+
 def _session() -> psycopg.Connection:
     one = connection.settings_dict
     return psycopg.connect(

@@ -87,6 +87,14 @@ def test_a_signer_that_started_again() -> None:
     ]
 
 
+def test_what_the_signer_could_not_record() -> None:
+    entries = [Fact(ago(minutes=2), "unrecorded", {"chunks": 2, "rows": 30}), Fact(NOON, "dropped", {"entries": 7})]
+
+    assert found(*entries, Fact(NOON, "unrecorded", {"chunks": 1, "rows": 1})) == [
+        Finding("signer_entries_missing", NOON, {"chunks": 3, "rows": 31, "entries": 7})
+    ]
+
+
 def test_more_signatures_than_some_times_the_usual_minute() -> None:
     usual = [(ago(minutes=n), 200 + n) for n in range(10, 41)]  # its median is 225
 
