@@ -104,6 +104,11 @@ class SignerClient:
         """The signer's counts and its CPU seconds."""
         return self._ask("stats")
 
+    def audit(self, *, after: int) -> Message:
+        """The signer's record after an entry: `entries`, each as in `citadel.domain.trail.Told`; `lost`, how many are
+        gone that followed it; `chain`, which record it is; `last`, its newest entry."""
+        return self._ask("audit", after=after)
+
     def intake_key(self) -> tuple[bytes, str]:
         """The X25519 public key (32 bytes) credentials are sealed to, and its id."""
         answer = self._ask("intake_key")

@@ -8,6 +8,7 @@ import celery
 
 from citadel import enrolment, services
 from citadel.models import ExchangeAccount
+from citadel.trail import alerts, collect
 from obscura.core import log
 from obscura.core.errors import Problem
 from obscura.core.nudge.send import nudged
@@ -56,6 +57,23 @@ def publish_intake_key(**_: object) -> None:
         services.publish_intake_key()
     except Problem as problem:
         _logger.warning("citadel.unpublished", code=problem.code)
+
+
+@celery.shared_task(name="citadel.collect_audit", ignore_result=True)
+def collect_audit(**_: object) -> None:
+    """Write down what the signer did since. A signer that is away is asked again with the beat."""
+    try:
+        collect.collect()
+    except collect.SignerBabbles as problem:
+        _logger.error("citadel.uncollected", code=problem.code)
+    except Problem as problem:
+        _logger.debug("citadel.uncollected", code=problem.code)
+
+
+@celery.shared_task(name="citadel.watch_audit", ignore_result=True)
+def watch_audit(**_: object) -> None:
+    """Raise alerts for what is unusual about the last minutes of the vault."""
+    alerts.watch()
 
 
 @celery.shared_task(name="citadel.check_all", ignore_result=True)

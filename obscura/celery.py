@@ -48,6 +48,7 @@ app.conf.update(
     },
     beat_schedule={
         "nudge.sweep": {"task": "nudge.sweep", "schedule": 1.0, "options": {"queue": "default", "expires": 5}},
+        "audit.sequence": {"task": "audit.sequence", "schedule": 3.0, "options": {"queue": "default", "expires": 3}},
         "trading.sweep": {"task": "trading.sweep_all", "schedule": 1.0, "options": {"queue": "default", "expires": 5}},
         "trading.brackets": {
             "task": "trading.refresh_brackets",
@@ -73,6 +74,16 @@ app.conf.update(
         },
         "citadel.publish_intake_key": {
             "task": "citadel.publish_intake_key",
+            "schedule": 60.0,
+            "options": {"queue": "default", "expires": 50},
+        },
+        "citadel.collect_audit": {
+            "task": "citadel.collect_audit",
+            "schedule": 2.0,
+            "options": {"queue": "default", "expires": 2},
+        },
+        "citadel.watch_audit": {
+            "task": "citadel.watch_audit",
             "schedule": 60.0,
             "options": {"queue": "default", "expires": 50},
         },

@@ -47,18 +47,18 @@ def entered(tenant: Tenant | str) -> Iterator[Tenant]:
         connection.set_tenant(before, included)
 
 
-def each(*, reason: str) -> Iterator[Tenant]:
+def each(*, reason: str, suspended: bool = False) -> Iterator[Tenant]:
     """Walk all open tenants, being in each for the length of one step.
 
     :param reason: why several tenants are visited; it is logged
+    :param suspended: those whose doors are closed as well
     """
     from tenants.models import Tenant
 
+    states = [Tenant.Status.OPEN, *([Tenant.Status.SUSPENDED] if suspended else [])]
     with entered(PUBLIC):
         found = list(
-            Tenant.objects.filter(kind__in=[Tenant.Kind.ZERO, Tenant.Kind.PARTNER], status=Tenant.Status.OPEN).order_by(
-                "id"
-            )
+            Tenant.objects.filter(kind__in=[Tenant.Kind.ZERO, Tenant.Kind.PARTNER], status__in=states).order_by("id")
         )
     _logger.debug("tenants.each", reason=reason, count=len(found))
     for tenant in found:

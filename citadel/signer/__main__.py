@@ -14,6 +14,7 @@ OBSCURA_SIGNER_UIDS         callers besides our own user
 OBSCURA_SIGNER_EGRESS_UIDS  users the egress may be of, besides our own
 OBSCURA_SIGNER_UID          a user of its own that it becomes, started as root; the sockets' group has the same number
 OBSCURA_SIGNER_ACCOUNTS     accounts kept open, default 50,000
+OBSCURA_SIGNER_AUDIT        entries of the audit that can still be fetched, default 10,000
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from citadel.signer.marks import Marks
 from citadel.signer.ops import Signer
 from citadel.signer.server import Server
 from citadel.signer.tenant_keys import Keeper, TenantKeys
+from citadel.signer.trail import KEPT
 from citadel.vaults import configured
 from citadel.vaults.local import LocalVault, RootKeyMissing, derive, forget_root_key, read_root_key
 from citadel.vaults.provider import ProviderError
@@ -73,7 +75,8 @@ def main() -> int:
     intake = PrivateKey(derive(root, "intake/x25519/1"))
     shared = LocalVault(root=root)
     del root
-    ledger = Ledger(journal=journal, marks=Marks(), caps=caps, now_ms=int(time.time() * 1000))
+    kept = int(os.environ.get("OBSCURA_SIGNER_AUDIT", str(KEPT)))
+    ledger = Ledger(journal=journal, marks=Marks(), caps=caps, now_ms=int(time.time() * 1000), kept=kept)
     vault = TenantKeys(shared=shared, keeper=keeper, minimum=ledger.minimum)
     journal.sync_beside()
     egress = EgressLink(
@@ -95,6 +98,9 @@ def main() -> int:
     refusals = _Refusals(signer.refusals, log)
 
     def tick() -> None:
+        if isinstance(keeper, Beside):
+            signer.attested(keeper.statement)
+        signer.settle()
         egress.keep()
         refusals.tick()
 
@@ -112,9 +118,11 @@ def main() -> int:
     egress.attend(server.watch, server.unwatch)
     egress.keep()
     signer.rehearse()
+    signer.begin(keys=configured.kind())
     log.line("start", pid=os.getpid(), keys=configured.kind(), locked=locked, sandbox=sandbox.close())
     server.serve()
     refusals.tell()
+    signer.end()
     with contextlib.suppress(PermissionError):  # of a directory that is another user's, it may not be taken away
         path.unlink(missing_ok=True)
     log.line("stop")

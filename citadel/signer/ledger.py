@@ -19,6 +19,7 @@ from citadel.domain.orders import Order
 from citadel.signer.holdings import Holdings, Lot
 from citadel.signer.journal import Journal
 from citadel.signer.marks import Market, Marks
+from citadel.signer.trail import KEPT, Trail
 
 ZERO, _ONE, _BPS = Decimal(0), Decimal(1), Decimal(10_000)
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
@@ -109,10 +110,12 @@ class Ledger:
     """The memory behind every signature of an order.
 
     :param caps: of accounts that have none of their own
+    :param kept: entries of the audit that can still be fetched
     """
 
-    def __init__(self, *, journal: Journal, marks: Marks, caps: Caps, now_ms: int) -> None:
+    def __init__(self, *, journal: Journal, marks: Marks, caps: Caps, now_ms: int, kept: int = KEPT) -> None:
         self._journal, self.marks, self._caps = journal, marks, caps
+        self.trail = Trail(journal.record, kept=kept)
         self._holdings = Holdings()
         self._mandates: dict[SubKey, Mandate] = {}
         self._numbers: dict[SubKey, int] = {}
@@ -125,9 +128,25 @@ class Ledger:
         self._minimums: dict[int, int] = {}
         self._agreed: dict[bytes, tuple[int, bytes]] = {}
         self._chunks: OrderedDict[bytes, dict[int, Taken]] = OrderedDict()
+        self._unsaid: list[int] = []
         for record in journal.read():
             self._replay(record)
+        self.trail.begin()
         journal.begin(self._snapshot())
+        if self._unsaid:  # a death came between the signatures and their entries
+            self.trail.note("unrecorded", {"chunks": len(self._unsaid), "rows": sum(self._unsaid)}, now_ms)
+            self.settle(now_ms)
+
+    def settle(self, now_ms: int, *, whole: bool = False) -> None:
+        """Chain and journal what the audit has noted.
+
+        :param whole: what is still being gathered as well
+        :raises OSError: the journal cannot be written; it stays noted
+        """
+        self.trail.settle(now_ms, whole=whole)
+        self._unsaid.clear()
+        if self._journal.long:
+            self._journal.begin(self._snapshot())
 
     # keys
     def minimum(self, tenant: int) -> int:
@@ -152,6 +171,11 @@ class Ledger:
             self._numbers[key] = mandate.number
         self._mandates[key] = mandate
         return None
+
+    def numbers(self, keys: Iterable[SubKey]) -> list[int]:
+        """The numbers of the mandates that hold for these subscriptions; 0 where none is known."""
+        known = self._numbers
+        return [known.get(key, 0) for key in keys]
 
     def cap_account(self, account: bytes, caps: Caps | None) -> None:
         """An account's own caps, as its envelopes hold them; None: those of every account."""
@@ -218,6 +242,7 @@ class Ledger:
         :raises OSError: it could not be written down: `release` it and send nothing
         """
         self._journal.record(["took", now_ms, [_flat(one.entry) for one in taken.values()]])
+        self._unsaid.append(len(taken))
         self._chunks[chunk] = taken
         while len(self._chunks) > KEPT_CHUNKS:
             self._chunks.popitem(last=False)
@@ -358,6 +383,8 @@ class Ledger:
         kind, *rest = record
         if kind == "took":
             now_ms, rows = rest
+            if self.trail.chain:  # a journal of a release before there was a record misses none of it
+                self._unsaid.append(len(rows))
             for row in rows:
                 self._apply(_read(row), now_ms)
         elif kind == "back":
@@ -382,8 +409,16 @@ class Ledger:
             self._minimums[rest[0]] = rest[1]
         elif kind == "agreed":
             self._agreed[rest[0]] = rest[1], rest[2] if len(rest) > 2 else b""
+        elif kind == "unsaid":
+            self._unsaid += rest
+        elif kind == "audit":
+            self.trail.replay(*rest)
+            self._unsaid.clear()
 
     def _snapshot(self) -> Iterator[list[Any]]:
+        yield self.trail.snapshot()
+        if self._unsaid:
+            yield ["unsaid", *self._unsaid]
         for tenant, version in self._minimums.items():
             yield ["minimum", tenant, version]
         for account, (number, digest) in self._agreed.items():

@@ -25,6 +25,7 @@ from citadel.signer.keys import Keyring, SigningKey
 from citadel.signer.ledger import Ledger
 from citadel.signer.requests import Desk, Signed
 from citadel.signer.tenant_keys import SHARED, KeyPending, TenantKeys
+from citadel.signer.trail import Batch, named
 from citadel.vaults.provider import ProviderError, WrapRefused, WrapUnknown
 
 MAX_ROWS = 2_000
@@ -64,6 +65,9 @@ class Signer:
         self._vault, self._intake, self._keys, self._egress, self._log = vault, intake, keys, egress, log
         self._mandate_key, self._ledger, self._attestation = mandate_key, ledger, attestation
         self._kept = kept
+        self._trail = ledger.trail
+        self._stated: Message = {"mode": "off"}
+        self._settled = True
         self._public = bytes(intake.public_key)
         self._kid = hashlib.sha256(self._public).hexdigest()[:16]
         self._chunks: OrderedDict[bytes, None] = OrderedDict()
@@ -72,6 +76,7 @@ class Signer:
         self._ops: dict[str, tuple[Callable[[Message], Message], Fields]] = {
             "ping": (self._ping, {}),
             "stats": (self._stats, {}),
+            "audit": (self._audit, {"after": int}),
             "intake_key": (self._intake_key, {}),
             "new_key": (self._new_key, {"tenant": int, "version": int}),
             "retire": (self._retire, {"tenant": int, "minimum": int}),
@@ -112,11 +117,43 @@ class Signer:
                 key.verify(b"rehearsal", b"\x30\x06\x02\x01\x01\x02\x01\x01".ljust(64, b"\0"))
         for noise in (b"\xc1", pack({"op": "nothing", "id": 1})[4:]):
             self.handle(noise)
+        self._trail.rehearse(_now_ms())
         self.refusals.clear()
+
+    def begin(self, **facts: Any) -> None:
+        """Say in the audit that the signer has started."""
+        self._record("start", facts)
+
+    def attested(self, statement: Message) -> None:
+        """Say in the audit what was found of this machine, where it is something else than before."""
+        if statement != self._stated:
+            self._stated = dict(statement)
+            self._record("attested", dict(statement))
+
+    def end(self) -> None:
+        """Say in the audit that the signer stops because it was told to."""
+        self._trail.note("stop", {}, _now_ms())
+        self.settle(whole=True)
+
+    def settle(self, *, whole: bool = False) -> None:
+        """Chain and journal what was done since. Call it when the answers have gone out."""
+        try:
+            self._ledger.settle(_now_ms(), whole=whole)
+            self._settled = True
+        except OSError as error:
+            if self._settled:
+                self._log.line("audit_unwritable", errno=error.errno)
+            self._settled = False
+
+    def _record(self, kind: str, facts: dict[str, Any]) -> None:
+        """What is rare is journaled before its answer goes out, so that no death comes between the two."""
+        self._trail.note(kind, facts, _now_ms())
+        self.settle()
 
     def handle(self, body: bytes) -> bytes:
         """The answer frame to one request frame's body."""
         ident: int | None = None
+        message: Message = {}
         try:
             message = unpack(body)
             given = message.get("id")
@@ -129,14 +166,17 @@ class Signer:
             BadFrame, FrameTooLarge, Refused, envelope.EnvelopeError, sealing.SealedError, KeyPending, ProviderError,
             agreement.AgreementRefused,
         ) as error:  # fmt: skip
-            return self.refusal(ident, error.code)
+            return self.refusal(ident, error.code, message)
         except Exception as error:  # noqa: BLE001 - one bad request must not end signing for all; only the kind is told
             self._log.line("fault", kind=type(error).__name__)
-            return self.refusal(ident, "internal")
+            return self.refusal(ident, "internal", message)
 
-    def refusal(self, ident: int | None, code: str) -> bytes:
+    def refusal(self, ident: int | None, code: str, message: Message | None = None) -> bytes:
         """An error answer, counted."""
         self.refusals[code] += 1
+        if code != KeyPending.code:  # that is no refusal: it is asked again in a moment
+            asked = message or {}
+            self._trail.refuse(asked.get("op"), code, _now_ms(), request=asked)
         return pack({"id": ident, "ok": False, "code": code, "message": code.replace("_", " ")})
 
     def _dispatch(self, message: Message) -> Message:
@@ -171,9 +211,17 @@ class Signer:
             "log_lost": self._log.lost,
             "attestation": dict(self._attestation()),
             "keys_kept": self._kept,
+            "audited": self._trail.sequence,
             **self._ledger.counts(),
             **self.counts,
         }
+
+    def _audit(self, message: Message) -> Message:
+        """What was done after an entry that the caller has."""
+        if message["after"] < 0:
+            raise Refused("bad_fields")
+        self.settle()
+        return self._trail.after(message["after"])
 
     def _intake_key(self, _: Message) -> Message:
         return {"key": self._public, "kid": self._kid}
@@ -189,10 +237,11 @@ class Signer:
         if message["alg"] != "sha256":
             raise Refused("algorithm_not_allowed")
         payload: bytes = message["payload"]
-        why = policy.refuse_payload(payload, api_key=key.api_key, now_ms=int(time.time() * 1000))
+        why = policy.refuse_payload(payload, api_key=key.api_key, now_ms=_now_ms())
         if why is not None:
             raise Refused(why)
         self.counts["payloads"] += 1
+        self._trail.payload(key.tenant, _now_ms())
         return {"digest": key.hmac_sha256(payload)}
 
     def _key(self, account: bytes) -> SigningKey:
@@ -206,6 +255,7 @@ class Signer:
         tenant, version = _tenant(message["tenant"]), _version(message["version"])
         wrapped = self._vault.make(tenant, version)
         self._log.line("key_made", tenant=tenant, version=version)
+        self._record("key_made", {"tenant": tenant, "version": version})
         return {"wrapped": wrapped}
 
     def _retire(self, message: Message) -> Message:
@@ -215,6 +265,7 @@ class Signer:
             raise Refused("key_version_unknown")
         self._ledger.raise_minimum(tenant, minimum)
         self._log.line("keys_retired", tenant=tenant, below=minimum)
+        self._record("keys_retired", {"tenant": tenant, "below": minimum})
         return {"dropped": self._vault.drop(tenant, minimum)}
 
     def _rewrap(self, message: Message) -> Message:
@@ -223,14 +274,21 @@ class Signer:
         if len(message["entries"]) > MAX_ENTRIES:
             raise Refused("entries_count")
         self._hold(message["keys"])
+        wrapped: list[int] = []
+        closed: list[tuple[int, str]] = []
         for entry in message["entries"]:
             tenant, account, envelopes, _ = _entry(entry)
             try:
                 done.append([account, self._rewrapped(tenant, account, envelopes, version)])
+                wrapped.append(tenant)
             except (Refused, envelope.EnvelopeError) as error:
                 self.refusals[error.code] += 1
                 refused.append([account, error.code])
+                closed.append((tenant, error.code))
         self.counts["rewrapped"] += len(done)
+        if done:
+            self._record("rewrapped", {"version": version, "tenants": named(wrapped)})
+        self._unopened("rewrap", closed)
         return {"rewrapped": done, "refused": refused}
 
     def _rewrapped(self, tenant: int, account: bytes, envelopes: dict[Any, Any], version: int) -> dict[str, str]:
@@ -250,6 +308,7 @@ class Signer:
         if len(keys) > MAX_KEYS:
             raise Refused("entries_count")
         pending = None
+        closed: list[tuple[int, str]] = []
         for key in keys:
             if not isinstance(key, list) or len(key) != 3 or not isinstance(key[2], str):
                 raise Refused("bad_key")
@@ -259,8 +318,17 @@ class Signer:
                 pending = error
             except (envelope.KeyVersionUnknown, WrapRefused, WrapUnknown) as error:
                 self.refusals[error.code] += 1  # retired, or not ours: what is sealed under it does not open
+                closed.append((key[0], error.code))
+        self._unopened("keys", closed)
         if pending is not None:
             raise pending
+
+    def _unopened(self, op: str, closed: list[tuple[int, str]]) -> None:
+        """Note what of a message did not open: (tenant, code)."""
+        if closed:
+            codes = dict(Counter(code for _, code in closed))
+            facts = {"op": op, "codes": codes, "tenants": named(tenant for tenant, _ in closed)}
+            self._record("unopened", facts)
 
     # credentials
     def _enrol(self, message: Message) -> Message:
@@ -283,6 +351,7 @@ class Signer:
         public = fields.get("apiKey") or fields.get("walletAddress") or ""
         self.counts["enrolled"] += 1
         self._log.line("enrol", tenant=tenant, account=account.hex(), version=version)
+        self._record("sealed", {"tenant": tenant, "account": account.hex(), "version": version})
         hint = public[-4:] if len(public) >= 12 else ""
         return {"envelopes": envelopes, "hint": hint, "agreed": fields.get(AGREED, "")}
 
@@ -304,6 +373,7 @@ class Signer:
 
     def _open(self, message: Message) -> Message:
         refused: list[tuple[bytes, str]] = []
+        closed: list[tuple[int, str]] = []
         opened = 0
         if len(message["entries"]) > MAX_ENTRIES:
             raise Refused("entries_count")
@@ -316,10 +386,12 @@ class Signer:
             except (Refused, envelope.EnvelopeError, agreement.AgreementRefused) as error:
                 self.refusals[error.code] += 1
                 refused.append((account, error.code))
+                closed.append((tenant, error.code))
                 continue
             # Without a mandate nothing is opened for the account; what it holds can be closed all the same.
             refused += [(account, code) for code in map(self._admitted, mandates) if code is not None]
         self.counts["opened"] += opened
+        self._unopened("open", closed)
         return {"opened": opened, "refused": refused}
 
     def _mandates(self, message: Message) -> Message:
@@ -340,6 +412,7 @@ class Signer:
             self.counts["mandated"] += 1
         else:
             self.refusals[code] += 1
+            self._trail.refuse("mandates", code, _now_ms())
         return code
 
     def _agree(self, message: Message) -> Message:
@@ -369,6 +442,7 @@ class Signer:
         self._ledger.admit_agreement(account, after)
         self.counts["agreed"] += 1
         self._log.line("agreed", tenant=tenant, account=account.hex(), number=after.number)
+        self._record("agreed", {"tenant": tenant, "account": account.hex(), "number": after.number})
         return {"agreed": sealed}
 
     def _agreed(self, tenant: int, account: bytes, sealed: Any) -> agreement.Agreement | None:
@@ -408,7 +482,7 @@ class Signer:
         _check_chunk(message)
         if chunk in self._chunks:
             raise Refused("chunk_repeated")
-        now_ms = int(time.time() * 1000)
+        now_ms = _now_ms()
         signed = Desk(
             keys=self._keys,
             ledger=self._ledger,
@@ -428,6 +502,11 @@ class Signer:
         self.counts["taken"] += taken
         for _, code in refused:
             self.refusals[code] += 1
+        if signed.requests or refused:
+            numbers = self._ledger.numbers(signed.parties)
+            place = (venue, market, message["env"], message["method"], message["path"])
+            batch = Batch(chunk, place, signed.parties, numbers, taken, refused, len(signed.unknown))
+            self._trail.note("signed", batch, now_ms)
         return {"taken": taken, "unknown": signed.unknown, "refused": refused}
 
     def _handed_over(self, message: Message, signed: Signed, now_ms: int) -> str | None:
@@ -462,7 +541,7 @@ class Signer:
             elif op == "ended":
                 rows = [(int(row), Decimal(executed)) for row, executed in message["rows"]]
                 self.counts["unexecuted"] += len(rows)
-                self._ledger.give_back(message["chunk"], rows, int(time.time() * 1000))
+                self._ledger.give_back(message["chunk"], rows, _now_ms())
         except (KeyError, TypeError, ValueError, ArithmeticError):
             raise BadFrame from None
 
@@ -487,6 +566,10 @@ def _public_keys() -> list[CoseKey]:
         EdDSA.from_cryptography_key(edwards.public_key()),
         RS256.from_cryptography_key(modulus),
     ]
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def _account(value: Any) -> bytes:

@@ -21,9 +21,13 @@ _MODES = frozenset({"ISOLATED", "CROSSED", "true", "false"})
 
 @dataclass(slots=True)
 class Signed:
-    """Requests ready to send, accounts that are not open (their rows are not among them), rows that are refused."""
+    """Requests ready to send, accounts that are not open (their rows are not among them), rows that are refused.
+
+    `parties` has (tenant, subscription) of each request, for the audit.
+    """
 
     requests: list[tuple[int, bytes]] = field(default_factory=list)
+    parties: list[tuple[int, int]] = field(default_factory=list)
     unknown: list[bytes] = field(default_factory=list)
     refused: list[tuple[int, str]] = field(default_factory=list)
     taken: dict[int, Taken] = field(default_factory=dict)
@@ -63,13 +67,15 @@ class Desk:
             if key is None:
                 unknown[account] = None
                 continue
-            found = look(tail, key, account, named[0] if named else 0)
+            subscription = named[0] if named else 0
+            found = look(tail, key, account, subscription)
             if isinstance(found, str):
                 signed.refused.append((row, found))
                 continue
             if found is not None:
                 signed.taken[row] = found
             signed.requests.append((row, request(key, self._head + tail)))
+            signed.parties.append((key.tenant, subscription))
         signed.unknown = list(unknown)
         return signed
 

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
 
+from citadel.trail import alerts
 from obscura.core.db.session import connection
 from obscura.core.nudge.dead_letters import dead_letters
 from obscura.core.nudge.models import Nudge
@@ -27,6 +28,14 @@ OFFICE: Sequence[tuple[str, Sequence[Item]]] = (
             ("Hosts", "dns", "tenants.Domain"),
             ("API keys", "key", "tenants.ApiKey"),
             ("Plans", "sell", "plans.Plan"),
+        ),
+    ),
+    (
+        "Vault",
+        (
+            ("Alerts", "warning", "trail.Alert"),
+            ("Signer's record", "receipt_long", "trail.SignerEntry"),
+            ("Break-glass", "lock_open", "trail.BreakGlass"),
         ),
     ),
     ("Curation", (("Curated pools", "verified", "curated.CuratedPool"),)),
@@ -68,9 +77,9 @@ TENANT: Sequence[tuple[str, Sequence[Item]]] = (
 
 
 def office(request: HttpRequest) -> list[dict[str, Any]]:
-    """The back office's sidebar. Nudges that wait for a person are counted beside their name."""
+    """The back office's sidebar. Nudges and alerts that wait for a person are counted beside their name."""
     dead = Nudge.objects.filter(dead=True).count()
-    return _sidebar(sites.office, OFFICE, request, badges={"nudge.Nudge": dead})
+    return _sidebar(sites.office, OFFICE, request, badges={"nudge.Nudge": dead, "trail.Alert": alerts.waiting()})
 
 
 def tenant(request: HttpRequest) -> list[dict[str, Any]]:

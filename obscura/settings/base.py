@@ -21,6 +21,7 @@ SHARED_APPS = [
     "obscura.core.nudge",
     "obscura.core.audit",
     "citadel.intake",
+    "citadel.trail",
     "billing.plans",
     "pools.curated",
     "tenants.accounts",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal as D
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from citadel.domain.mandate import Caps, Mandate
@@ -425,3 +426,57 @@ def test_what_cannot_be_written_down_is_not_taken(desk: Desk, monkeypatch: pytes
     desk.ledger.release([taken], desk.now)
 
     assert isinstance(desk.ask("buy", "0.0166", ident="a"), Taken)
+
+
+def audited(desk: Desk) -> list[tuple[str, dict[str, object]]]:
+    return [(kind, facts) for _, _, kind, facts, _, _ in desk.ledger.trail.after(0)["entries"]]
+
+
+def test_signatures_whose_entry_a_death_kept_from_the_record_are_told_by_the_next_start(desk: Desk) -> None:
+    desk.agree()
+    desk.sent("buy", "0.001")
+    desk.ledger.trail.note("signed", {"chunk": "c"}, desk.now)
+    desk.ledger.settle(desk.now)
+    desk.sent("buy", "0.001")
+    desk.sent("buy", "0.001")
+
+    desk.killed()
+
+    assert audited(desk) == [("signed", {"chunk": "c"}), ("unrecorded", {"chunks": 2, "rows": 2})]
+    desk.killed()
+    assert len(audited(desk)) == 2  # told once
+
+
+def test_a_journal_of_a_release_before_the_record_misses_nothing(desk: Desk) -> None:
+    desk.agree()
+    desk.sent("buy", "0.001")
+    for file in desk.folder.iterdir():
+        records = msgpack.Unpacker(raw=False)
+        records.feed(file.read_bytes())
+        file.write_bytes(b"".join(msgpack.packb(one) for one in records if one[0] != "audit"))
+
+    desk.killed()
+
+    assert audited(desk) == []
+    assert len(desk.ledger.trail.chain) == 32
+
+
+def test_a_long_journal_keeps_the_record_and_what_is_missing_of_it(desk: Desk, tmp_path: Path) -> None:
+    folder = tmp_path / "short"
+    desk.ledger = Ledger(journal=Journal(folder, long=500), marks=desk.marks, caps=ACCOUNT, now_ms=desk.now, kept=5)
+    desk.folder = folder
+    desk.agree()
+    for number in range(20):
+        desk.ledger.trail.note("sealed", {"number": number}, desk.now)
+        desk.ledger.settle(desk.now)
+    for _ in range(7):
+        desk.sent("buy", "0.001")
+    before = desk.ledger.trail.after(0)
+    assert (before["lost"], before["last"]) == (15, 20)
+
+    desk.killed()
+
+    after = desk.ledger.trail.after(0)
+    assert after["entries"][:5] == before["entries"]
+    assert (after["chain"], after["last"]) == (before["chain"], 21)
+    assert audited(desk)[-1] == ("unrecorded", {"chunks": 7, "rows": 7})

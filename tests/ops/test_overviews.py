@@ -30,7 +30,7 @@ from trading.models import Denial, Order, Signal
 from trading.venues.quirks import BINANCE_SPOT, VENUES, Window
 
 OFFICE, A = "office.testserver", "alpha.testserver"
-QUERIES = 12
+QUERIES = 13
 
 
 @pytest.fixture
