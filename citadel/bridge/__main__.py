@@ -21,7 +21,7 @@ from citadel import processes
 from citadel.bridge import authority
 from citadel.bridge.connect import Connect
 from citadel.bridge.identity import CertificatesUnusable, RevokedUnreadable
-from citadel.bridge.running import SettingInvalid, read_address, read_bounds, run
+from citadel.bridge.running import AddressUnusable, SettingInvalid, read_address, read_bounds, run
 from citadel.bridge.serve import Serve
 
 
@@ -77,7 +77,9 @@ def _run(half: str) -> int:
                 processes.hold(directory, name)
             address = read_address("OBSCURA_BRIDGE_VAULT")
             main = Connect(directory=directory, address=address, bounds=bounds, log=log)
-    except (CertificatesUnusable, RevokedUnreadable, SettingInvalid, processes.AlreadyRunning) as error:
+    except (
+        CertificatesUnusable, RevokedUnreadable, SettingInvalid, AddressUnusable, processes.AlreadyRunning,
+    ) as error:  # fmt: skip
         log.line("refused_to_start", code=error.code, remedy=" ".join((error.__doc__ or "").split()))
         return 1
     run(main.run, log)

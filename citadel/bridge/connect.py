@@ -47,15 +47,15 @@ class Connect:
     """
 
     def __init__(self, *, directory: Path, address: tuple[str, int], bounds: Bounds, log: processes.Log) -> None:
-        self._address, self._bounds, self._log = address, bounds, log
+        self._address, self._bounds = address, bounds
         self._uids = processes.allowed_uids("OBSCURA_BRIDGE_UIDS")
         self._contexts = {protocol: identity.client_context(protocol) for protocol in identity.SOCKETS}
         named = os.environ.get("OBSCURA_BRIDGE_REVOKED")
         self._revoked = identity.Revoked(Path(named)) if named else None
+        self._hall = Hall(bounds=bounds, revoked=self._revoked, log=log)
         self._paths = {protocol: directory / f"{name}.sock" for protocol, name in identity.SOCKETS.items()}
 
     async def run(self, log: processes.Log) -> None:
-        self._hall = Hall(bounds=self._bounds, log=log)
         listeners = {protocol: processes.listen(path) for protocol, path in self._paths.items()}
         log.line("start", pid=os.getpid())
         await until_stopped(

@@ -89,14 +89,16 @@ def peer(connection: ssl.SSLObject) -> Peer:
     raw = connection.getpeercert(binary_form=True)
     assert raw is not None  # CERT_REQUIRED
     certificate = x509.load_der_x509_certificate(raw)
+    uris: list[str] = []
+    called: list[str] = []
     try:
+        called = [str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     except (x509.ExtensionNotFound, ValueError):
-        uris = []
-    called = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        uris.clear()  # no name of ours, or none that can be read: whoever it is has no role
     return Peer(
-        name=str(called[0].value) if called else "",
+        name=called[0] if called else "",
         serial=certificate.serial_number,
         ends=certificate.not_valid_after_utc.timestamp(),
         roles=frozenset(uri for uri in uris if uri.startswith(_OURS)),

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import uvloop
 
-from citadel.bridge.identity import Peer
+from citadel.bridge.identity import Peer, Revoked
 from citadel.bridge.relay import Relay
 from citadel.processes import Log
 
@@ -24,6 +24,13 @@ LINES, PER_SECONDS = 20, 10.0
 
 _TICK = 1.0
 _GONE_AFTER_MS = 20_000
+"""Bytes that were not taken for so long end the connection, whether the machine is gone or only stands still."""
+
+
+class AddressUnusable(Exception):
+    """OBSCURA_BRIDGE_LISTEN cannot be listened on: another process has it, or it is no address of this machine."""
+
+    code = "address_unusable"
 
 
 class SettingInvalid(Exception):
@@ -120,8 +127,9 @@ class Hall:
     Whoever is at the door is counted apart: strangers who never finish a handshake do not use up what is for workers.
     """
 
-    def __init__(self, *, bounds: Bounds, log: Log) -> None:
-        self.bounds, self.log, self.refusals = bounds, log, Refusals(log)
+    def __init__(self, *, bounds: Bounds, revoked: Revoked | None, log: Log) -> None:
+        self.bounds, self.revoked, self.log, self.refusals = bounds, revoked, log, Refusals(log)
+        self._readable = True
         self.relays: dict[Relay, Peer] = {}
         self._coming: set[asyncio.Task[None]] = set()
 
@@ -167,14 +175,19 @@ class Hall:
             )  # fmt: skip
 
     def tick(self) -> None:
-        """Cut what has been quiet for too long, and those whose certificates have ended."""
+        """Cut what has been quiet for too long, and those whose certificates have ended or were revoked meanwhile."""
         self.refusals.tick()
+        if self.revoked is not None and self.revoked.refresh() != self._readable:
+            self._readable = not self._readable
+            self.log.line("revoked_list", readable=self._readable)
         quiet_since, now = asyncio.get_running_loop().time() - self.bounds.idle_s, time.time()
         for relay, other in list(self.relays.items()):
             if relay.last < quiet_since:
                 relay.cut("idle")
             elif other.ends <= now:
                 relay.cut("certificate_ended")
+            elif self.revoked is not None and other.serial in self.revoked:
+                relay.cut("revoked")
 
 
 async def until_stopped(tick: Callable[[], None], *accepting: Awaitable[NoReturn]) -> None:

@@ -29,7 +29,7 @@ from pathlib import Path
 from citadel import processes
 from citadel.bridge import identity
 from citadel.bridge.relay import Gate, Relay
-from citadel.bridge.running import Bounds, Hall, reason, tune, until_stopped
+from citadel.bridge.running import AddressUnusable, Bounds, Hall, reason, tune, until_stopped
 
 _NEAR_S = 2.0
 _SHUTDOWN_S = 2.0
@@ -41,24 +41,25 @@ class Serve:
 
     :raises citadel.bridge.identity.CertificatesUnusable: the environment names none
     :raises citadel.bridge.identity.RevokedUnreadable: nor a list of those that are refused
-    :raises OSError: the address cannot be listened on
+    :raises citadel.bridge.running.AddressUnusable: the address cannot be listened on
     """
 
     def __init__(self, *, directory: Path, address: tuple[str, int], bounds: Bounds, log: processes.Log) -> None:
-        self._directory, self._bounds, self._log = directory, bounds, log
+        self._directory, self._bounds = directory, bounds
         self._context = identity.server_context()
         beside = Path(os.environ["OBSCURA_BRIDGE_AUTHORITY"]).with_name("revoked")
         self._revoked = identity.Revoked(Path(os.environ.get("OBSCURA_BRIDGE_REVOKED") or beside))
-        self._readable = True
-        self._listener = socket.create_server(
-            address, family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET, backlog=256
-        )
+        self._hall = Hall(bounds=bounds, revoked=self._revoked, log=log)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        try:
+            self._listener = socket.create_server(address, family=family, backlog=256)
+        except OSError:
+            raise AddressUnusable from None
         self._listener.setblocking(False)
 
     async def run(self, log: processes.Log) -> None:
-        self._hall = Hall(bounds=self._bounds, log=log)
         log.line("start", pid=os.getpid(), port=self._listener.getsockname()[1])
-        await until_stopped(self._tick, self._hall.accept(self._listener, self._take))
+        await until_stopped(self._hall.tick, self._hall.accept(self._listener, self._take))
 
     async def _take(self, connection: socket.socket) -> None:
         """Handshake, certificate, socket: whoever fails at one of them has reached nothing."""
@@ -99,14 +100,3 @@ class Serve:
         except OSError as error:
             refusals.line("socket_unavailable", name=name, error=reason(error))
             relay.cut("socket_unavailable")
-
-    def _tick(self) -> None:
-        """Those who were refused meanwhile are cut."""
-        readable = self._revoked.refresh()
-        if readable != self._readable:
-            self._readable = readable
-            self._log.line("revoked_list", readable=readable)
-        for relay, other in list(self._hall.relays.items()):
-            if other.serial in self._revoked:
-                relay.cut("revoked")
-        self._hall.tick()
