@@ -13,7 +13,6 @@ vault's machine the list `revoked` as well, whenever it has changed.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -82,11 +81,7 @@ def _run(half: str) -> int:
     ) as error:  # fmt: skip
         log.line("refused_to_start", code=error.code, remedy=" ".join((error.__doc__ or "").split()))
         return 1
-    run(main.run, log)
-    log.line("stop")
-    sys.stdout.flush()
-    # There is nothing to drain: whoever waits learns silence from the closed connection and asks the venue.
-    os._exit(0)
+    return run(main.run, log)
 
 
 if __name__ == "__main__":

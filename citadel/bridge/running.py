@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -211,12 +212,28 @@ async def until_stopped(tick: Callable[[], None], *accepting: Awaitable[NoReturn
             task.result()
 
 
-def run(main: Callable[[Log], Coroutine[Any, Any, None]], log: Log) -> None:
-    """Run one half. What nobody caught is logged by its kind alone: an error may quote what it was about."""
+def run(main: Callable[[Log], Coroutine[Any, Any, None]], log: Log) -> NoReturn:
+    """Run one half until it is told to stop, and end the process.
+
+    What nobody caught is logged by its kind alone: an error may quote what it was about.
+    """
 
     def fault(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         log.line("fault", kind=type(context.get("exception")).__name__)
 
+    async def whole() -> NoReturn:
+        status = 1
+        try:
+            await main(log)
+            log.line("stop")
+            status = 0
+        except Exception as error:  # noqa: BLE001 - the process ends with it
+            log.line("fault", kind=type(error).__name__)
+        sys.stdout.flush()
+        # There is nothing to drain: whoever waits learns silence from the closed connection and asks the venue. A loop
+        # that first waits for its connections to close would wait for as long as they live.
+        os._exit(status)
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.get_loop().set_exception_handler(fault)
-        runner.run(main(log))
+        runner.run(whole())

@@ -188,3 +188,4 @@ def bridged(vault: Vault | None) -> Iterator[Bridge]:
             yield bridge
         finally:
             bridge.close()
+        assert [bridge.told(half, "fault") for half in ("serve", "connect")] == [[], []]

@@ -10,6 +10,7 @@ import ssl
 import stat
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,7 @@ def test_a_half_is_killed_at_any_moment(bridge: Bridge, vault: Vault, exchange: 
         await sender.close()
 
     asyncio.run(run())
+    time.sleep(0.05)
 
     for chunk, results in done:
         check(exchange, chunk, results)
@@ -275,6 +277,20 @@ def test_a_frozen_half_ends_in_silence_and_sends_nothing_stale_when_it_thaws(
 
     assert endings(results) == {(SILENCE, b"deadline")}
     assert exchange.executed == {}
+
+
+@pytest.mark.parametrize("half", ["serve", "connect"])
+def test_a_half_that_is_told_to_stop_stops_while_connections_are_open(bridge: Bridge, vault: Vault, half: str) -> None:
+    client = bridge.client()
+    client.ping()
+
+    bridge.halves[half].terminate()
+
+    assert bridge.halves[half].wait(timeout=5) == 0
+    assert len(bridge.told(half, "stop")) == 1
+    with pytest.raises(SignerUnavailable):
+        client.ping()
+    client.close()
 
 
 def test_without_a_way_to_the_vault_rows_are_certainly_unsent(bridge: Bridge, vault: Vault, exchange: Exchange) -> None:
