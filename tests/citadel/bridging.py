@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -147,7 +149,12 @@ class Bridge:
                 process.send_signal(signal.SIGCONT)
             process.terminate()
         for process in self.started:
-            process.wait(timeout=10)
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
 
     # what a worker on the other machine has
     def client(self) -> SignerClient:
@@ -177,6 +184,55 @@ class Bridge:
                     return connection.recv(1 << 16)
         except (ssl.SSLError, ConnectionError):
             return b""
+
+
+class Wire:
+    """What lies between the halves. The connection with this number is cut after so many bytes toward the vault."""
+
+    def __init__(self, port: int, *, number: int, after: int) -> None:
+        self._vault, self._number, self._left = port, number, after
+        self.was_cut = False
+        self._ends: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._listen)]
+        self._threads[0].start()
+
+    def _listen(self) -> None:
+        for number in itertools.count():
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self._vault))
+            up = threading.Thread(target=self._carry, args=(near, far, number == self._number))
+            down = threading.Thread(target=self._carry, args=(far, near, False))
+            self._ends += [near, far]
+            self._threads += [up, down]
+            up.start()
+            down.start()
+
+    def _carry(self, source: socket.socket, target: socket.socket, limited: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(4096):
+                if limited:
+                    data = data[: self._left]
+                    self._left -= len(data)
+                target.sendall(data)
+                if limited and self._left == 0:
+                    self.was_cut = True
+                    break
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(timeout=10)
+        for end in self._ends:
+            end.close()
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from citadel.bridge import __main__ as command
 from citadel.bridge import authority
 from citadel.client import SILENCE, UNSENT, Chunk, ChunkSender, Result, SignerUnavailable
 from citadel.domain.frames import MAX_FRAME, Splitter, pack, unpack
-from tests.citadel.bridging import DAY, EGRESS, SIGNER, Bridge, bridged, mint, wait_for
+from tests.citadel.bridging import DAY, EGRESS, SIGNER, Bridge, Wire, bridged, mint, wait_for
 from tests.citadel.conftest import CROWD, closing_exchange, running
 from tests.citadel.support import BEN, CLEO, Exchange, Vault, now_ms, order_chunk, until
 from tests.citadel.test_kills import check
@@ -306,6 +306,36 @@ def test_without_a_way_to_the_vault_rows_are_certainly_unsent(bridge: Bridge, va
     assert endings(asyncio.run(run())) == {(UNSENT, b"egress_unavailable")}
     assert exchange.executed == {}
     assert bridge.told("connect", "vault_unreachable") != []
+
+
+@pytest.mark.parametrize("after", [4_000, 22_000], ids=["in the first record", "in the second record"])
+def test_a_link_that_breaks_within_a_chunk_ends_in_silence_and_nothing_of_it_is_sent(
+    bridge: Bridge, vault: Vault, exchange: Exchange, after: int
+) -> None:
+    vault.enrol(CROWD)
+    taken = seen(bridge).get("taken", 0)
+    wire = Wire(bridge.port, number=1, after=after)  # the first connection is that to the egress
+    bridge.kill("connect")
+    bridge.start("connect", OBSCURA_BRIDGE_VAULT=f"127.0.0.1:{wire.port}")
+
+    async def run() -> tuple[list[Result], list[Result]]:
+        sender = bridge.sender(grace=0.05)
+        cut = await sender.send(order_chunk(CROWD * 4))
+        whole = await sender.send(order_chunk(CROWD, first=1000, life_ms=20_000, timeout_ms=10_000))
+        await sender.close()
+        return cut, whole
+
+    try:
+        cut, whole = asyncio.run(run())
+    finally:
+        bridge.kill("connect")
+        wire.close()
+
+    assert wire.was_cut
+    assert endings(cut) == {(SILENCE, b"signer_lost")} and len(cut) == 400
+    assert [result.status for result in whole] == [200] * 100
+    assert exchange.executed == {f"o{row}": 1 for row in range(1000, 1100)}
+    assert seen(bridge)["taken"] == taken + 100
 
 
 def test_a_chunk_that_the_connector_took_for_a_signer_that_is_gone_is_silence(
