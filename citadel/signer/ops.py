@@ -12,13 +12,14 @@ from typing import Any
 
 from nacl.public import PrivateKey
 
-from citadel import sealing
-from citadel.domain import envelope, mandate, policy
+from citadel import sealing, uses
+from citadel.domain import envelope, mandate, permit, policy
 from citadel.domain.frames import BadFrame, FrameTooLarge, Message, pack, unpack
 from citadel.processes import Log
 from citadel.signer.forward import EgressLink
 from citadel.signer.keys import Keyring, SigningKey
 from citadel.signer.ledger import Ledger
+from citadel.signer.primitives import PrimitiveRefused, Primitives, rehearse
 from citadel.signer.requests import Desk, Signed
 from citadel.signer.tenant_keys import SHARED, KeyPending, TenantKeys
 from citadel.vaults.provider import ProviderError, WrapRefused, WrapUnknown
@@ -27,6 +28,10 @@ MAX_ROWS = 2_000
 MAX_ENTRIES = 1_000
 MAX_KEYS = 1_000
 MAX_SEALED = 64 << 10
+MAX_FIELDS = 8
+EXCHANGE = "exchange"
+"""A field of a credential that nobody enters: whose it is. One that lacks it is Binance's."""
+
 _CHUNKS_REMEMBERED = 8_192
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}", re.ASCII)
 _API_KEY = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
@@ -47,15 +52,18 @@ class Refused(Exception):
 class Signer:
     """Holds the vault, the intake key, the open accounts and the ledger. `handle` never raises, whatever it is given.
 
-    :param mandate_key: 32 bytes that mandates are sealed under, known to the processes that agree terms as well
+    :param mandate_key: 32 bytes that mandates and permits are sealed under, known to the processes that agree terms as
+        well
+    :param starknet: whether exchanges on Starknet are signed for; all of ccxt is loaded for them
     """
 
     def __init__(
         self, *, vault: TenantKeys, intake: PrivateKey, mandate_key: bytes, keys: Keyring, ledger: Ledger,
-        egress: EgressLink, log: Log,
+        egress: EgressLink, log: Log, starknet: bool = False,
     ) -> None:  # fmt: skip
         self._vault, self._intake, self._keys, self._egress, self._log = vault, intake, keys, egress, log
         self._mandate_key, self._ledger = mandate_key, ledger
+        self._primitives, self._starknet = Primitives(size=keys.size, starknet=starknet), starknet
         self._public = bytes(intake.public_key)
         self._kid = hashlib.sha256(self._public).hexdigest()[:16]
         self._chunks: OrderedDict[bytes, None] = OrderedDict()
@@ -68,12 +76,16 @@ class Signer:
             "new_key": (self._new_key, {"tenant": int, "version": int}),
             "retire": (self._retire, {"tenant": int, "minimum": int}),
             "enrol": (self._enrol, {"tenant": int, "account": bytes, "sealed": bytes, "version": int, "keys": list}),
-            "open": (self._open, {"entries": list, "keys": list}),
+            "open": (self._open, {"entries": list, "keys": list, "permits": list}),
             "rewrap": (self._rewrap, {"entries": list, "version": int, "keys": list}),
             "forget": (self._forget, {"accounts": list}),
             "mandates": (self._mandates, {"sealed": list}),
             "public": (self._public_key, {"account": bytes}),
             "hmac": (self._hmac, {"account": bytes, "alg": str, "payload": bytes}),
+            "facts": (self._facts, {"account": bytes}),
+            "sign": (
+                self._sign, {"account": bytes, "field": str, "primitive": str, "derivation": str, "args": list},
+            ),
             "send": (
                 self._send,
                 {
@@ -94,6 +106,7 @@ class Signer:
         box = sealing.seal(intake=self._public, tenant=1, account=account, fields={"a": "b"})
         sealing.unseal(intake=self._intake, tenant=1, account=account, sealed=box)
         SigningKey(tenant=1, api_key="rehearsal", secret=b"rehearsal").hmac_sha256(b"rehearsal")
+        rehearse(starknet=self._starknet)
         for noise in (b"\xc1", pack({"op": "nothing", "id": 1})[4:]):
             self.handle(noise)
         self.refusals.clear()
@@ -110,7 +123,8 @@ class Signer:
             answer = self._dispatch(message)
             return pack({"id": ident, "ok": True, **answer})
         except (
-            BadFrame, FrameTooLarge, Refused, envelope.EnvelopeError, sealing.SealedError, KeyPending, ProviderError,
+            BadFrame, FrameTooLarge, Refused, PrimitiveRefused, envelope.EnvelopeError, sealing.SealedError, KeyPending,
+            ProviderError,
         ) as error:  # fmt: skip
             return self.refusal(ident, error.code)
         except Exception as error:  # noqa: BLE001 - one bad request must not end signing for all; only the kind is told
@@ -134,6 +148,8 @@ class Signer:
             message.setdefault("keys", [])
         if op == "enrol":
             message.setdefault("version", SHARED)
+        if op == "open":
+            message.setdefault("permits", [])
         if len(message) != len(fields) + 2 or not fields.keys() <= message.keys():
             raise Refused("bad_fields")
         for name, kind in fields.items():
@@ -149,6 +165,7 @@ class Signer:
         return {
             "cpu_s": time.process_time(),
             "accounts": len(self._keys),
+            "unread": len(self._primitives),
             "refusals": dict(self.refusals),
             "egress_connects": self._egress.connects,
             "log_lost": self._log.lost,
@@ -160,7 +177,10 @@ class Signer:
         return {"key": self._public, "kid": self._kid}
 
     def _forget(self, message: Message) -> Message:
-        return {"forgotten": sum(self._keys.forget(_account(account)) for account in message["accounts"])}
+        return {"forgotten": sum(self._forgotten(_account(account)) for account in message["accounts"])}
+
+    def _forgotten(self, account: bytes) -> bool:
+        return self._keys.forget(account) | self._primitives.forget(account)
 
     def _public_key(self, message: Message) -> Message:
         return {"apiKey": self._key(message["account"]).api_key}
@@ -175,6 +195,21 @@ class Signer:
             raise Refused(why)
         self.counts["payloads"] += 1
         return {"digest": key.hmac_sha256(payload)}
+
+    def _facts(self, message: Message) -> Message:
+        return dict(self._primitives.facts(_account(message["account"])))
+
+    def _sign(self, message: Message) -> Message:
+        """A signature over what no policy reads: for an exchange that the account's tenant has permitted."""
+        account = _account(message["account"])
+        if not self._ledger.permitted(*self._primitives.owner(account)):
+            raise Refused("unchecked_not_permitted")
+        signature = self._primitives.sign(
+            account=account, field=message["field"], op=message["primitive"], derivation=message["derivation"],
+            args=message["args"],
+        )  # fmt: skip
+        self.counts["unread_signed"] += 1
+        return {"signature": signature}
 
     def _key(self, account: bytes) -> SigningKey:
         key = self._keys.get(_account(account))
@@ -216,12 +251,21 @@ class Signer:
 
     def _rewrapped(self, tenant: int, account: bytes, envelopes: dict[Any, Any], version: int) -> dict[str, str]:
         vault = self._vault.of(tenant)
+        exchange = self._exchange(tenant, account, envelopes)
         return {
             _name(name): envelope.rewrap(
-                vault=vault, place=envelope.Place(tenant, account, name), envelope=text, version=version
+                vault=vault, place=_place(tenant, account, name, exchange), envelope=text, version=version
             )
             for name, text in envelopes.items()
         }
+
+    def _exchange(self, tenant: int, account: bytes, envelopes: dict[Any, Any]) -> str:
+        """The exchange that was sealed with an account; empty: Binance."""
+        sealed = envelopes.get(EXCHANGE)
+        if sealed is None:
+            return ""
+        place = envelope.Place(tenant, account, EXCHANGE)
+        return envelope.unseal(vault=self._vault.of(tenant), place=place, envelope=sealed).decode()
 
     def _hold(self, keys: list[Any]) -> None:
         """Take in the wrapped keys that came with a message.
@@ -257,7 +301,10 @@ class Signer:
         vault = self._vault.of(tenant)
         envelopes = {
             name: envelope.seal(
-                vault=vault, version=version, place=envelope.Place(tenant, account, name), text=text.encode()
+                vault=vault,
+                version=version,
+                place=_place(tenant, account, name, fields.get(EXCHANGE, "")),
+                text=text.encode(),
             )
             for name, text in fields.items()
         }
@@ -270,7 +317,7 @@ class Signer:
         if len(sealed) > MAX_SEALED:
             raise Refused("sealed_too_large")
         fields = sealing.unseal(intake=self._intake, tenant=tenant, account=account, sealed=sealed)
-        if not 1 <= len(fields) <= 8:
+        if not 1 <= len(fields) <= MAX_FIELDS:
             raise Refused("credential_malformed")
         for name, text in fields.items():
             if not isinstance(name, str) or not _FIELD.fullmatch(name) or not isinstance(text, str) or not text:
@@ -278,20 +325,23 @@ class Signer:
         # The API key becomes a line of an HTTP request: it must not be able to carry a second one.
         if "apiKey" in fields and not _API_KEY.fullmatch(fields["apiKey"]):
             raise Refused("credential_malformed")
+        if EXCHANGE in fields and fields[EXCHANGE] not in uses.PROFILES:
+            raise Refused("credential_malformed")
         return fields
 
     def _open(self, message: Message) -> Message:
         refused: list[tuple[bytes, str]] = []
         opened = 0
-        if len(message["entries"]) > MAX_ENTRIES:
+        if len(message["entries"]) > MAX_ENTRIES or len(message["permits"]) > MAX_ENTRIES:
             raise Refused("entries_count")
         self._hold(message["keys"])
+        refused += [(b"", code) for code in map(self._permitted, message["permits"]) if code is not None]
         for entry in message["entries"]:
             tenant, account, envelopes, mandates = _entry(entry)
             try:
-                self._keys.put(account, self._opened(tenant, account, envelopes))
+                self._put(tenant, account, envelopes)
                 opened += 1
-            except (Refused, envelope.EnvelopeError) as error:
+            except (Refused, PrimitiveRefused, envelope.EnvelopeError) as error:
                 self.refusals[error.code] += 1
                 refused.append((account, error.code))
                 continue
@@ -299,6 +349,21 @@ class Signer:
             refused += [(account, code) for code in map(self._admitted, mandates) if code is not None]
         self.counts["opened"] += opened
         return {"opened": opened, "refused": refused}
+
+    def _permitted(self, sealed: Any) -> str | None:
+        """None: the permit holds from now on. Otherwise the code it was refused with."""
+        try:
+            if not isinstance(sealed, bytes) or len(sealed) > MAX_SEALED:
+                raise permit.PermitRefused
+            code = self._ledger.permit(permit.read(sealed, key=self._mandate_key))
+        except permit.PermitRefused as error:
+            code = error.code
+        except OSError as error:
+            self._log.line("journal_unwritable", errno=error.errno)
+            code = "journal_unwritable"
+        if code is not None:
+            self.refusals[code] += 1
+        return code
 
     def _mandates(self, message: Message) -> Message:
         if len(message["sealed"]) > MAX_ENTRIES:
@@ -320,13 +385,35 @@ class Signer:
             self.refusals[code] += 1
         return code
 
-    def _opened(self, tenant: int, account: bytes, envelopes: dict[Any, Any]) -> SigningKey:
+    def _put(self, tenant: int, account: bytes, envelopes: dict[Any, Any]) -> None:
+        """Open an account where its exchange belongs: what a policy reads here, everything else there, none in both."""
+        exchange = self._exchange(tenant, account, envelopes)
+        if not exchange or exchange in policy.JUDGED:
+            self._keys.put(account, self._opened(tenant, account, envelopes, exchange))
+            self._primitives.forget(account)
+            return
+        if len(envelopes) > MAX_FIELDS:
+            raise Refused("bad_entry")
+        vault = self._vault.of(tenant)
+        fields = {
+            _name(name): envelope.unseal(
+                vault=vault, place=_place(tenant, account, name, exchange), envelope=text
+            ).decode()
+            for name, text in envelopes.items()
+            if name != EXCHANGE
+        }  # fmt: skip
+        if not fields:
+            raise Refused("credential_incomplete")
+        self._primitives.put(account, exchange=exchange, fields=fields, tenant=tenant)
+        self._keys.forget(account)
+
+    def _opened(self, tenant: int, account: bytes, envelopes: dict[Any, Any], exchange: str) -> SigningKey:
         if not {"apiKey", "secret"} <= envelopes.keys():
             raise Refused("credential_incomplete")
         vault = self._vault.of(tenant)
         api_key, secret = (
             envelope.unseal(
-                vault=vault, place=envelope.Place(tenant, account, name), envelope=envelopes[name]
+                vault=vault, place=_place(tenant, account, name, exchange), envelope=envelopes[name]
             )
             for name in ("apiKey", "secret")
         )  # fmt: skip
@@ -439,6 +526,13 @@ def _name(value: Any) -> str:
     if not isinstance(value, str) or not _FIELD.fullmatch(value):
         raise Refused("bad_entry")
     return value
+
+
+def _place(tenant: int, account: bytes, name: str, exchange: str) -> envelope.Place:
+    """Where a field lives. One that was sealed with an exchange opens as that exchange's and as no other's: otherwise
+    a key of Binance could be opened beside another exchange's name, and used without being read."""
+    bound = exchange and name != EXCHANGE
+    return envelope.Place(tenant, account, f"{exchange}/{name}" if bound else name)
 
 
 def _entry(entry: Any) -> tuple[int, bytes, dict[Any, Any], list[Any]]:
