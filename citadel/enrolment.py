@@ -11,7 +11,8 @@ from citadel import addresses, keyring, reads
 from citadel.client import SignerClient, SignerRefused
 from citadel.domain import permissions
 from citadel.domain.permissions import Finding, Verdict
-from citadel.events import AccountActivated, AccountRevoked
+from citadel.domain.policy import JUDGED
+from citadel.events import AccountActivated, AccountRevoked, AccountSealed
 from citadel.models import Credential, ExchangeAccount
 from citadel.sealing import SealedForAnother
 from obscura.core import clock
@@ -39,6 +40,8 @@ class VenueAway(Unavailable):
 def enrol(*, account_id: UUID) -> None:
     """Carry a pending account as far as it goes: sealed to enveloped, then checked, then active or refused.
 
+    An exchange that the vault does not ask itself is asked by whoever hears AccountSealed (citadel.checks).
+
     Safe to run twice and beside itself: each step is taken by a conditional update, the second finds it done.
 
     :raises citadel.client.SignerUnavailable: the signer is away; the account stays pending
@@ -46,6 +49,9 @@ def enrol(*, account_id: UUID) -> None:
     """
     account = _pending(account_id)
     if account is None or not _enveloped(account):
+        return
+    if account.exchange not in JUDGED:
+        announce(AccountSealed(account_id=account.pk, owner_id=account.owner_id, exchange=account.exchange))
         return
     verdict = ask_venue(account)
     if verdict.finding is Finding.AWAY:
@@ -55,12 +61,10 @@ def enrol(*, account_id: UUID) -> None:
 
 
 def ask_venue(account: ExchangeAccount) -> Verdict:
-    """Ask the exchange what the account's key may do.
+    """Ask Binance what the account's key may do.
 
     :raises citadel.client.SignerUnavailable: the signer is away
     """
-    if account.exchange != "binance":
-        return permissions.unasked()
     answers = reads.ask(
         tenant_id=tenant_id(),
         account=account.pk.bytes,
@@ -76,8 +80,11 @@ def ask_venue(account: ExchangeAccount) -> Verdict:
 def conclude(account: ExchangeAccount, verdict: Verdict, *, was: str, actor: str) -> bool:
     """Write a verdict down, if the account still is what it `was`. Returns whether it was this call that did.
 
-    A refused account's envelopes are erased at once: what may not be used is not kept.
+    A refused account's envelopes are erased at once: what may not be used is not kept. What cannot be known is kept,
+    and waits for its owner's word.
     """
+    if verdict.finding is Finding.AMBER:
+        return _unsure(account, verdict, was=was)
     good = verdict.finding is Finding.GOOD
     status, reason = (Status.ACTIVE, "") if good else (Status.REFUSED, verdict.reason)
     with transaction.atomic():
@@ -94,6 +101,18 @@ def conclude(account: ExchangeAccount, verdict: Verdict, *, was: str, actor: str
             )
             news = AccountActivated if good else AccountRevoked
             announce(news(account_id=account.pk, owner_id=account.owner_id))
+    return True
+
+
+def _unsure(account: ExchangeAccount, verdict: Verdict, *, was: str) -> bool:
+    with transaction.atomic():
+        row = ExchangeAccount.objects.select_for_update().filter(pk=account.pk, status=was).first()
+        if row is None:
+            return False
+        row.permissions = permissions.confirmed(verdict.permissions, row.permissions)
+        row.reason = verdict.reason[:200] if "confirm" in row.permissions else ""
+        row.checked_at = clock.now()
+        row.save(update_fields=["permissions", "reason", "checked_at"])
     return True
 
 

@@ -10,7 +10,9 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.views.decorators.debug import sensitive_variables
 
-from citadel import addresses, enrolment
+from citadel import addresses, checks, enrolment
+from citadel.checks import KeyClosed, NothingToConfirm, asked_here, open_to_ask
+from citadel.checks import conclude as conclude_check
 from citadel.domain import exchanges
 from citadel.domain.permissions import Finding
 from citadel.enrolment import VenueAway, enrol, forget
@@ -27,6 +29,9 @@ from citadel.mandates import MandateKeyMissing, seal_mandate, tell_mandates
 from citadel.mandates import able as can_seal_mandates
 from citadel.models import Credential, ExchangeAccount
 from citadel.paper import PaperVenueAway, open_at_paper_venue
+from citadel.permits import NeverUnchecked
+from citadel.permits import switch as switch_unchecked_signing
+from citadel.permits import tell as tell_permits
 from citadel.types import AccountRef, CredentialField, Exchange
 from obscura.core import clock
 from obscura.core.audit import write as audit
@@ -40,19 +45,26 @@ __all__ = [
     "AccountUnchecked",
     "CredentialsInvalid",
     "ExchangeUnknown",
+    "KeyClosed",
     "KeyRotated",
     "KeyVersionState",
     "KeysAway",
     "LabelTaken",
     "MandateKeyMissing",
+    "NeverUnchecked",
+    "NothingToConfirm",
+    "PaperElsewhere",
     "PaperVenueAway",
     "VaultNotReady",
     "VenueAway",
     "account",
     "accounts_of",
     "addresses_of",
+    "asked_here",
     "can_seal_mandates",
     "check_account",
+    "conclude_check",
+    "confirm_account",
     "connect_account",
     "credential_fields",
     "egress_addresses",
@@ -60,6 +72,7 @@ __all__ = [
     "envelopes_of",
     "forget",
     "open_paper_account",
+    "open_to_ask",
     "publish_intake_key",
     "revoke_account",
     "rewrap_envelopes",
@@ -69,7 +82,9 @@ __all__ = [
     "shred_keys",
     "some_account",
     "supported_exchanges",
+    "switch_unchecked_signing",
     "tell_mandates",
+    "tell_permits",
     "wrapped_keys",
 ]
 
@@ -89,6 +104,13 @@ class CredentialsInvalid(Invalid):
 
     code = "credentials_invalid"
     remedy = "Correct the fields that are named and send all of them again."
+
+
+class PaperElsewhere(Invalid):
+    """This exchange has no paper venue here."""
+
+    code = "paper_elsewhere"
+    remedy = "Connect it as a live account, or open a paper account at binance."
 
 
 class LabelTaken(Conflict):
@@ -138,12 +160,17 @@ def connect_account(
     _known(exchange)
     if environment not in ExchangeAccount.Environment.values:
         raise Invalid("The environment is live or paper.", code="environment_unknown")
+    if environment == ExchangeAccount.Environment.PAPER and exchange not in exchanges.COPIED:
+        raise PaperElsewhere
     entered = exchanges.cleaned(credentials)
     found = exchanges.faults(exchange, entered)
     if found:
         raise CredentialsInvalid(details={"fields": {fault.field: fault.words for fault in found}})
     _user_exists(owner_id)
     account_id = uuid7()
+    if exchange != "binance":
+        # Under the seal with the rest: what may be signed with a key follows from the exchange, whoever asks.
+        entered = {**entered, "exchange": exchange}
     sealed = intake.sealed_for(
         tenant=enrolment.tenant_id(), account=account_id.bytes, credentials=cast("Mapping[str, str]", entered)
     )
@@ -228,12 +255,18 @@ def some_account(*, exchange: str, environment: str) -> AccountRef | None:
 def check_account(*, account_id: UUID, actor: str, user_id: UUID | None = None) -> AccountRef:
     """Ask the exchange again what an active account's key may do; refuse the account if it has become too much.
 
+    An exchange that the vault does not ask itself (`asked_here`) is asked in the background, for an account that is
+    active or still waits.
+
     :param user_id: the owner who asks; None for the platform's own sweep
     :raises NotFound: this user has none of this id
     :raises AccountUnchecked: the account is not active
     :raises VenueAway: the exchange does not answer; the account stays as it is
     """
     row = _of(account_id, user_id)
+    if not asked_here(row.exchange) and row.status in (Status.ACTIVE, Status.PENDING):
+        checks.due(row)
+        return _ref(row)
     if row.status != Status.ACTIVE:
         raise AccountUnchecked
     verdict = enrolment.ask_venue(row)
@@ -242,6 +275,15 @@ def check_account(*, account_id: UUID, actor: str, user_id: UUID | None = None) 
     enrolment.conclude(row, verdict, was=Status.ACTIVE, actor=actor)
     row.refresh_from_db()
     return _ref(row)
+
+
+def confirm_account(*, account_id: UUID, user_id: UUID, actor: str) -> AccountRef:
+    """The owner has looked at the exchange and says that the key may trade and cannot withdraw: the account is active.
+
+    :raises NotFound: this user has none of this id
+    :raises NothingToConfirm: the exchange has not been asked yet, or tells by itself
+    """
+    return _ref(checks.confirm(account_id=account_id, user_id=user_id, actor=actor))
 
 
 def revoke_account(*, account_id: UUID, actor: str, user_id: UUID | None = None) -> None:
