@@ -11,4 +11,9 @@ urlpatterns = [
     path("exchanges/supported", views.ExchangesView.as_view(), name="exchanges"),
     path("v2/users/<uuid:user_id>/accounts", views.AccountsView.as_view(), name="accounts"),
     path("v2/users/<uuid:user_id>/accounts/<uuid:account_id>", views.AccountView.as_view(), name="account"),
+    path(
+        "v2/users/<uuid:user_id>/accounts/<uuid:account_id>/confirm",
+        views.ConfirmAccountView.as_view(),
+        name="account_confirm",
+    ),
 ]

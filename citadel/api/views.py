@@ -79,6 +79,19 @@ class AccountView(PartnerView):
         return Response(status=204)
 
 
+class ConfirmAccountView(PartnerView):
+    """The word of an account's owner, where the exchange does not tell what a key may do."""
+
+    @extend_schema(request=None, responses=AccountShape, tags=["accounts"])
+    def post(self, request: Request, user_id: UUID, account_id: UUID) -> Response:
+        """Confirm that the owner has looked at the exchange: the key may trade and cannot withdraw or transfer.
+
+        For accounts whose `permissions.confirm` is true; the account is active from then on. Any other answers 409.
+        """
+        done = citadel.confirm_account(account_id=account_id, user_id=user_id, actor=str(request.user))
+        return Response(_account(done))
+
+
 def _exchange(one: Exchange) -> dict[str, object]:
     return {
         "id": one.code,

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST, require_safe
 
@@ -48,7 +49,8 @@ def listing(request: HttpRequest) -> HttpResponse:
         _line(one, names, used[one.id], one.id in leading) | {"notices": notices.get(one.id, [])}
         for one in citadel.accounts_of(user_id)
     ]
-    return render(request, "accounts/list.html", {"accounts": shown, "nav": "accounts"})
+    context = {"accounts": shown, "addresses": citadel.egress_addresses(), "nav": "accounts"}
+    return render(request, "accounts/list.html", context)
 
 
 @sensitive_post_parameters()
@@ -87,10 +89,31 @@ def check(request: HttpRequest, account_id: UUID) -> HttpResponse:
     except Problem as problem:
         tell(request, problem)
     else:
-        if one.status == "active":
+        if not citadel.asked_here(one.exchange):
+            messages.info(request, f"The exchange of {one.label} is being asked. Look again in a moment.")
+        elif one.status == "active":
             messages.success(request, f"{one.label} is ready to trade.")
         else:
             messages.error(request, f"{one.label} was refused. {one.reason}")
+    return redirect("web:accounts")
+
+
+@require_POST
+@page
+def confirm(request: HttpRequest, account_id: UUID) -> HttpResponse:
+    """``POST /exchange-accounts/<id>/confirm/``: its owner has looked at the exchange, which does not tell us."""
+    try:
+        one = citadel.confirm_account(
+            account_id=account_id,
+            user_id=request.user.pk,  # type: ignore[arg-type]
+            actor=actor(request),
+        )
+    except NotFound:
+        raise
+    except Problem as problem:
+        tell(request, problem)
+    else:
+        messages.success(request, f"{one.label} is ready to trade.")
     return redirect("web:accounts")
 
 
@@ -134,12 +157,18 @@ def _uses(user_id: UUID) -> Counter[UUID]:
 
 
 def _line(one: AccountRef, names: Mapping[str, str], in_use: int, leads: bool) -> dict[str, Any]:
+    told = one.permissions if one.status in ("active", "pending") else {}
+    unsure = told.get("confirm") is True
     return {
         "id": one.id,
+        "unsure": unsure,
+        "confirmed_at": parse_datetime(str(told.get("confirmed_at", ""))),
+        "note": "" if unsure else told.get("note", ""),
+        "anywhere": told.get("ip_restricted") is False,
         "label": one.label,
         "exchange": names.get(one.exchange, one.exchange),
         "environment": one.environment,
-        "state": STATES[one.status],
+        "state": "unsure" if unsure and one.status == "pending" else STATES[one.status],
         "reason": one.reason,
         "checked_at": one.checked_at,
         "key_hint": one.hint,
