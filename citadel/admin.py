@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanWidget
 
 from citadel import services as citadel
-from citadel.models import ExchangeAccount
+from citadel.models import ExchangeAccount, UncheckedSigning
 from obscura.core.errors import Problem
+from obscura.core.http.confirm import asks
 
 COLOURS = {"pending": "info", "active": "success", "refused": "danger", "revoked": ""}
 
@@ -21,6 +24,7 @@ COLOURS = {"pending": "info", "active": "success", "refused": "danger", "revoked
 def register_tenant(site: admin.AdminSite) -> None:
     """What a tenant's staff see. Credentials are registered nowhere."""
     site.register(ExchangeAccount, ExchangeAccountAdmin)
+    site.register(UncheckedSigning, UncheckedSigningAdmin)
 
 
 class ExchangeAccountAdmin(ModelAdmin):  # type: ignore[misc]
@@ -78,3 +82,85 @@ class ExchangeAccountAdmin(ModelAdmin):  # type: ignore[misc]
                 self.message_user(request, f"{account}: {problem.message} {problem.remedy}", messages.ERROR)
             else:
                 self.message_user(request, f"{account} {word}.")
+
+
+MEANS = (
+    "The vault reads every request to Binance before it signs it, and signs neither a withdrawal nor a transfer. What "
+    "is signed for other exchanges it cannot read: whoever has broken into a worker could have anything signed that a "
+    "key of this exchange may do there. With it switched on, the exchange is asked what a key may do, and one that may "
+    "withdraw or transfer is refused. Switched off, nothing is signed for it, and people confirm their keys themselves."
+)
+"""What switching it on means, for whoever switches it."""
+
+
+class UncheckedSigningForm(forms.ModelForm):
+    """Which exchange, and that it was understood."""
+
+    understood = forms.BooleanField(
+        widget=UnfoldBooleanWidget, label="Requests to this exchange may be signed without being read", help_text=MEANS
+    )
+
+    class Meta:
+        model = UncheckedSigning
+        fields = ("exchange",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        known = set(UncheckedSigning.objects.values_list("exchange", flat=True))
+        names = {one.code: one.name for one in citadel.supported_exchanges() if not citadel.asked_here(one.code)}
+        choices = [(code, name) for code, name in names.items() if code not in known]
+        self.fields["exchange"] = forms.ChoiceField(widget=UnfoldAdminSelectWidget, choices=choices)
+
+    def clean(self) -> dict[str, Any] | None:
+        if not citadel.can_seal_mandates():
+            raise forms.ValidationError(f"{citadel.MandateKeyMissing.__doc__} {citadel.MandateKeyMissing.remedy}")
+        return super().clean()
+
+
+class UncheckedSigningAdmin(ModelAdmin):  # type: ignore[misc]
+    """Exchanges that are signed for unread: switched on by a form, on and off by actions, never edited."""
+
+    form = UncheckedSigningForm
+    list_display = ("exchange", "state", "switched_by", "switched_at")
+    fields = ("exchange", "understood")
+    ordering = ("exchange",)
+    actions = ("switch_on", "switch_off")
+
+    @display(description="State", label={"on": "warning", "off": ""})
+    def state(self, one: UncheckedSigning) -> tuple[str, str]:
+        """Whether anything is signed for it."""
+        return ("on", "Signed unread") if one.on else ("off", "Nothing is signed")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if obj is None else ("exchange", "on", "switched_by", "switched_at")
+
+    def save_model(self, request: HttpRequest, obj: UncheckedSigning, form: Any, change: bool) -> None:
+        citadel.switch_unchecked_signing(exchange=obj.exchange, on=True, actor=f"staff:{request.user}")
+        obj.pk = UncheckedSigning.objects.get(exchange=obj.exchange).pk
+
+    @admin.action(description="Sign unread for these exchanges", permissions=["change"])
+    def switch_on(self, request: HttpRequest, queryset: QuerySet[UncheckedSigning]) -> HttpResponse | None:
+        """Asked about once more, in the words of what it means."""
+        names = [one.exchange for one in queryset]
+        page = asks(request, admin=self, title="Sign without reading?", words=MEANS, subjects=names)
+        return page or self._switch(request, names, on=True)
+
+    @admin.action(description="Sign nothing for these exchanges any more", permissions=["change"])
+    def switch_off(self, request: HttpRequest, queryset: QuerySet[UncheckedSigning]) -> None:
+        """At once: to sign less needs no second word."""
+        self._switch(request, [one.exchange for one in queryset], on=False)
+
+    def _switch(self, request: HttpRequest, names: list[str], *, on: bool) -> None:
+        for exchange in names:
+            try:
+                citadel.switch_unchecked_signing(exchange=exchange, on=on, actor=f"staff:{request.user}")
+            except Problem as problem:
+                self.message_user(request, f"{exchange}: {problem.message} {problem.remedy}", messages.ERROR)
+            else:
+                self.message_user(request, f"{exchange} is signed for {'unread' if on else 'no more'}.")

@@ -11,9 +11,10 @@ from citadel import addresses, keyring, limits, reads
 from citadel.client import SignerClient, SignerRefused
 from citadel.domain import agreement, exchanges, permissions
 from citadel.domain.permissions import Finding, Verdict
-from citadel.events import AccountActivated, AccountRevoked
+from citadel.domain.policy import JUDGED
+from citadel.events import AccountActivated, AccountRevoked, AccountSealed
 from citadel.models import Credential, ExchangeAccount
-from citadel.sealing import AGREED, SealedForAnother
+from citadel.sealing import AGREED, EXCHANGE, SealedForAnother
 from obscura.core import clock
 from obscura.core.audit import write as audit
 from obscura.core.errors import Unavailable
@@ -26,6 +27,7 @@ SYSTEM = "system"
 _ACCOUNT, _RESTRICTIONS = "/api/v3/account", "/sapi/v1/account/apiRestrictions"
 
 _UNSEALABLE = "What was entered could not be put into the vault. Connect the account again."
+_OTHER = "What was sealed is not of this exchange. Connect the account again."
 _MISPLACED = "What the vault was given had been entered for another account. Nothing was kept. Connect it again."
 
 
@@ -39,6 +41,8 @@ class VenueAway(Unavailable):
 def enrol(*, account_id: UUID) -> None:
     """Carry a pending account as far as it goes: sealed to enveloped, then checked, then active or refused.
 
+    An exchange that the vault does not ask itself is asked by whoever hears AccountSealed (citadel.checks).
+
     Safe to run twice and beside itself: each step is taken by a conditional update, the second finds it done.
 
     :raises citadel.client.SignerUnavailable: the signer is away; the account stays pending
@@ -46,6 +50,9 @@ def enrol(*, account_id: UUID) -> None:
     """
     account = _pending(account_id)
     if account is None or not _enveloped(account):
+        return
+    if account.exchange not in JUDGED:
+        announce(AccountSealed(account_id=account.pk, owner_id=account.owner_id, exchange=account.exchange))
         return
     verdict = ask_venue(account)
     if verdict.finding is Finding.AWAY:
@@ -55,12 +62,10 @@ def enrol(*, account_id: UUID) -> None:
 
 
 def ask_venue(account: ExchangeAccount) -> Verdict:
-    """Ask the exchange what the account's key may do.
+    """Ask Binance what the account's key may do.
 
     :raises citadel.client.SignerUnavailable: the signer is away
     """
-    if account.exchange != "binance":
-        return permissions.unasked()
     answers = reads.ask(
         tenant_id=tenant_id(),
         account=account.pk.bytes,
@@ -76,8 +81,11 @@ def ask_venue(account: ExchangeAccount) -> Verdict:
 def conclude(account: ExchangeAccount, verdict: Verdict, *, was: str, actor: str) -> bool:
     """Write a verdict down, if the account still is what it `was`. Returns whether it was this call that did.
 
-    A refused account's envelopes are erased at once: what may not be used is not kept.
+    A refused account's envelopes are erased at once: what may not be used is not kept. What cannot be known is kept,
+    and waits for its owner's word.
     """
+    if verdict.finding is Finding.AMBER:
+        return _unsure(account, verdict, was=was)
     good = verdict.finding is Finding.GOOD
     status, reason = (Status.ACTIVE, "") if good else (Status.REFUSED, verdict.reason)
     with transaction.atomic():
@@ -94,6 +102,18 @@ def conclude(account: ExchangeAccount, verdict: Verdict, *, was: str, actor: str
             )
             news = AccountActivated if good else AccountRevoked
             announce(news(account_id=account.pk, owner_id=account.owner_id))
+    return True
+
+
+def _unsure(account: ExchangeAccount, verdict: Verdict, *, was: str) -> bool:
+    with transaction.atomic():
+        row = ExchangeAccount.objects.select_for_update().filter(pk=account.pk, status=was).first()
+        if row is None:
+            return False
+        row.permissions = permissions.confirmed(verdict.permissions, row.permissions)
+        row.reason = verdict.reason[:200] if "confirm" in row.permissions else ""
+        row.checked_at = clock.now()
+        row.save(update_fields=["permissions", "reason", "checked_at"])
     return True
 
 
@@ -120,6 +140,11 @@ def tenant_id() -> int:
     return keyring.tenant_id()
 
 
+def sealed_beside(exchange: str) -> dict[str, str]:
+    """What is sealed with credentials and nobody enters: whose they are. Without it they are Binance's."""
+    return {} if exchange == "binance" else {EXCHANGE: exchange}
+
+
 def _pending(account_id: UUID) -> ExchangeAccount | None:
     return ExchangeAccount.objects.filter(pk=account_id, status=Status.PENDING).first()
 
@@ -135,7 +160,7 @@ def _enveloped(account: ExchangeAccount) -> bool:
     signer = SignerClient(run_dir=settings.RUN_DIR)
     try:
         version = keyring.active(signer)
-        envelopes, hint, agreed = signer.enrol_whole(
+        envelopes, hint, agreed, exchange = signer.enrol_whole(
             tenant=tenant_id(),
             account=account.pk.bytes,
             sealed=bytes(credential.sealed),
@@ -151,7 +176,9 @@ def _enveloped(account: ExchangeAccount) -> bool:
     finally:
         signer.close()
     # Who sealed it may have been somewhere else: only now can be told whether it is all that the exchange asks for.
-    wrong = exchanges.misnamed(account.exchange, envelopes.keys() - {AGREED})
+    wrong = exchanges.misnamed(account.exchange, envelopes.keys() - {AGREED, EXCHANGE})
+    if not wrong and exchange != sealed_beside(account.exchange).get(EXCHANGE, ""):
+        wrong = _OTHER
     if wrong:
         conclude(account, Verdict(Finding.BAD, wrong), was=Status.PENDING, actor=SYSTEM)
         return False

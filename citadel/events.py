@@ -15,6 +15,24 @@ class AccountActivated:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountSealed:
+    """An account's key has come into the vault; the vault does not ask its exchange itself what it may do."""
+
+    account_id: UUID
+    owner_id: UUID
+    exchange: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountCheckDue:
+    """An account's exchange, which the vault does not ask itself, is to be asked again what its key may do."""
+
+    account_id: UUID
+    owner_id: UUID
+    exchange: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccountRevoked:
     """An exchange account may not trade any more: its owner took it back, or a check refused it."""
 

@@ -100,6 +100,24 @@ class CapsChange(models.Model):
         return f"Limits of {self.account_id} ({self.state})"
 
 
+class UncheckedSigning(models.Model):
+    """Whether the vault signs for an exchange what it cannot read. The signer believes `permit`, not the rest."""
+
+    exchange = models.CharField(max_length=32, unique=True)
+    permit = models.BinaryField(help_text="As it was sealed when it was switched.")
+    number = models.PositiveIntegerField(default=0, help_text="Goes up with every switch.")
+    on = models.BooleanField("switched on", default=False)
+    switched_by = models.CharField(max_length=120)
+    switched_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "exchange signed for unread"
+        verbose_name_plural = "exchanges signed for unread"
+
+    def __str__(self) -> str:
+        return f"{self.exchange} ({'on' if self.on else 'off'})"
+
+
 class KeyVersion(models.Model):
     """A version of this tenant's key-encryption key. One is active: what is sealed now is sealed under it.
 

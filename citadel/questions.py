@@ -68,11 +68,13 @@ class Enrolled(NamedTuple):
 
     :param hint: the last four characters of the API key
     :param agreed: the text of what was agreed for the account; empty: nothing was
+    :param exchange: whose the credential says that it is; empty: Binance's
     """
 
     envelopes: dict[str, str]
     hint: str
     agreed: str
+    exchange: str
 
 
 class SignerClient:
@@ -186,16 +188,20 @@ class SignerClient:
         """
         wrapped = [list(key) for key in keys]
         answer = self._with_keys("enrol", tenant=tenant, account=account, sealed=sealed, version=version, keys=wrapped)
-        return Enrolled(answer["envelopes"], answer["hint"], answer["agreed"])
+        return Enrolled(answer["envelopes"], answer["hint"], answer["agreed"], answer["exchange"])
 
-    def open(self, entries: Sequence[Entry], keys: Sequence[WrappedKey] = ()) -> tuple[int, list[tuple[bytes, str]]]:
+    def open(
+        self, entries: Sequence[Entry], keys: Sequence[WrappedKey] = (), permits: Sequence[bytes] = ()
+    ) -> tuple[int, list[tuple[bytes, str]]]:
         """Open accounts for signing: how many were, and (account, code) of the others.
 
         :param keys: the wrapped keys they are sealed under
+        :param permits: of the tenant; one that is refused is listed with an empty account
         """
         opened, refused = 0, []
-        for part in parts(entries):
-            answer = self._with_keys("open", entries=part, keys=[list(key) for key in keys])
+        more = {"permits": list(permits)} if permits else {}
+        for part in parts(entries) or ([[]] if permits else []):
+            answer = self._with_keys("open", entries=part, keys=[list(key) for key in keys], **more)
             opened += answer["opened"]
             refused += [(account, code) for account, code in answer["refused"]]
         return opened, refused
@@ -221,6 +227,22 @@ class SignerClient:
         :raises SignerRefused: codes ``unknown_account``, ``payload_*``, ``algorithm_not_allowed``
         """
         return cast(bytes, self._ask("hmac", account=account, alg=alg, payload=payload)["digest"])
+
+    def facts(self, account: bytes) -> dict[str, dict[str, Any]]:
+        """What is no secret of an open account: maps ``public``, ``shapes`` and ``addresses``, by field.
+
+        :raises SignerRefused: code ``unknown_account``: open it first, and it is of an exchange that no policy reads
+        """
+        answer = self._ask("facts", account=account)
+        return {name: answer[name] for name in ("public", "shapes", "addresses")}
+
+    def sign(self, *, account: bytes, field: str, op: str, derivation: str, args: Sequence[Any]) -> Any:
+        """A signature with one form of one field, over what nobody reads (citadel.signer.primitives).
+
+        :raises SignerRefused: codes ``unknown_account``, ``unchecked_not_permitted`` and those of a primitive
+        """
+        question = {"account": account, "field": field, "primitive": op, "derivation": derivation, "args": list(args)}
+        return self._ask("sign", **question)["signature"]
 
     def close(self) -> None:
         with self._lock:

@@ -31,6 +31,9 @@ MAX_SEALED = 64 << 10
 AGREED = "agreed"
 """The field that an account's agreement is sealed as, beside its keys."""
 
+EXCHANGE = "exchange"
+"""A field of a credential that nobody enters: whose it is. One that lacks it is Binance's."""
+
 LEAST_SEALED = 48
 """Bytes that a box has around what is inside: a public key and a tag."""
 

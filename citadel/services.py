@@ -10,10 +10,12 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.views.decorators.debug import sensitive_variables
 
-from citadel import addresses, enrolment, limits
+from citadel import addresses, checks, enrolment, limits
+from citadel.checks import KeyClosed, NothingToConfirm, asked_here, open_to_ask
+from citadel.checks import conclude as conclude_check
 from citadel.domain import agreement, exchanges
 from citadel.domain.permissions import Finding
-from citadel.enrolment import VenueAway, enrol, forget
+from citadel.enrolment import VenueAway, enrol, forget, sealed_beside
 from citadel.events import AccountRevoked
 from citadel.intake import boxes
 from citadel.intake import keys as intake
@@ -45,6 +47,9 @@ from citadel.mandates import MandateKeyMissing, seal_mandate, tell_mandates
 from citadel.mandates import able as can_seal_mandates
 from citadel.models import Credential, ExchangeAccount
 from citadel.paper import PaperVenueAway, open_at_paper_venue
+from citadel.permits import NeverUnchecked
+from citadel.permits import switch as switch_unchecked_signing
+from citadel.permits import tell as tell_permits
 from citadel.types import AccountRef, CredentialField, Exchange, Limits, LimitsQuestion, Reservation, VaultKey
 from obscura.core import clock
 from obscura.core.audit import write as audit
@@ -63,6 +68,7 @@ __all__ = [
     "ChangeWaiting",
     "CredentialsInvalid",
     "ExchangeUnknown",
+    "KeyClosed",
     "KeyRotated",
     "KeyVersionState",
     "KeysAway",
@@ -70,7 +76,10 @@ __all__ = [
     "LimitsInvalid",
     "LimitsOutdated",
     "MandateKeyMissing",
+    "NeverUnchecked",
     "NotSealedYet",
+    "NothingToConfirm",
+    "PaperElsewhere",
     "PaperVenueAway",
     "PasskeyElsewhere",
     "PasskeyNeeded",
@@ -84,9 +93,12 @@ __all__ = [
     "addresses_of",
     "agree",
     "ask_check",
+    "asked_here",
     "can_seal_mandates",
     "change_limits",
     "check_account",
+    "conclude_check",
+    "confirm_account",
     "connect_account",
     "connect_sealed_account",
     "credential_fields",
@@ -98,17 +110,21 @@ __all__ = [
     "limits_of",
     "limits_question",
     "open_paper_account",
+    "open_to_ask",
     "publish_intake_key",
     "reserve_account",
     "revoke_account",
     "rewrap_envelopes",
     "rotate_keys",
     "seal_mandate",
+    "sealed_beside",
     "set_key_disabled",
     "shred_keys",
     "some_account",
     "supported_exchanges",
+    "switch_unchecked_signing",
     "tell_mandates",
+    "tell_permits",
     "usual_limits",
     "vault_statement",
     "wrapped_keys",
@@ -130,6 +146,13 @@ class CredentialsInvalid(Invalid):
 
     code = "credentials_invalid"
     remedy = "Correct the fields that are named and send all of them again."
+
+
+class PaperElsewhere(Invalid):
+    """This exchange has no paper venue here."""
+
+    code = "paper_elsewhere"
+    remedy = "Connect it as a live account, or open a paper account at binance."
 
 
 class LabelTaken(Conflict):
@@ -211,7 +234,7 @@ def connect_account(
     :raises VaultNotReady: nothing can be sealed now
     """
     _known(exchange)
-    _is_environment(environment)
+    _is_environment(environment, exchange)
     entered = exchanges.cleaned(credentials)
     found = exchanges.faults(exchange, entered)
     if found:
@@ -220,6 +243,8 @@ def connect_account(
     account_id = uuid7()
     agreed = limits.first(owner_id=owner_id, wished=wished)
     fields = {**cast("Mapping[str, str]", entered), limits.FIELD: agreement.text_of(agreed)}
+    # Under the seal with the rest: what may be signed with a key follows from the exchange, whoever asks.
+    fields |= sealed_beside(exchange)
     sealed = intake.sealed_for(tenant=enrolment.tenant_id(), account=account_id.bytes, credentials=fields)
     return _taken(
         owner_id=owner_id,
@@ -253,7 +278,7 @@ def connect_sealed_account(
     :raises NotFound: there is no such user
     """
     _known(exchange)
-    _is_environment(environment)
+    _is_environment(environment, exchange)
     account = reservations.reserved(account_id, tenant=enrolment.tenant_id(), owner=owner_id)
     box = boxes.read(sealed)
     _user_exists(owner_id)
@@ -363,14 +388,16 @@ def some_account(*, exchange: str, environment: str) -> AccountRef | None:
 
 
 def ask_check(*, account_id: UUID, actor: str, user_id: UUID | None = None) -> AccountRef:
-    """Have the exchange asked again what an active account's key may do. A worker does it, within seconds.
+    """Have the exchange asked again what an account's key may do. A worker does it, within seconds.
+
+    One that waits is asked about as well, where the exchange is not one that the vault asks itself (`asked_here`).
 
     :param user_id: the owner who asks; None for the tenant's own staff
     :raises NotFound: this user has none of this id
     :raises AccountUnchecked: the account is not active
     """
     row = _of(account_id, user_id)
-    if row.status != Status.ACTIVE:
+    if row.status != Status.ACTIVE and (asked_here(row.exchange) or row.status != Status.PENDING):
         raise AccountUnchecked
     with transaction.atomic():
         audit.record("citadel.account.check_asked", actor=actor, subject=f"account:{row.pk}")
@@ -381,7 +408,8 @@ def ask_check(*, account_id: UUID, actor: str, user_id: UUID | None = None) -> A
 def check_account(*, account_id: UUID, actor: str, user_id: UUID | None = None) -> AccountRef:
     """Ask the exchange again what an active account's key may do; refuse the account if it has become too much.
 
-    For workers: web processes have no way to the vault, and use `ask_check`.
+    For workers: web processes have no way to the vault, and use `ask_check`. An exchange that the vault
+    does not ask itself (`asked_here`) is asked in the background, for an account that is active or still waits.
 
     :param user_id: the owner who asks; None for the platform's own sweep
     :raises NotFound: this user has none of this id
@@ -389,6 +417,9 @@ def check_account(*, account_id: UUID, actor: str, user_id: UUID | None = None) 
     :raises VenueAway: the exchange does not answer; the account stays as it is
     """
     row = _of(account_id, user_id)
+    if not asked_here(row.exchange) and row.status in (Status.ACTIVE, Status.PENDING):
+        checks.due(row)
+        return _ref(row)
     if row.status != Status.ACTIVE:
         raise AccountUnchecked
     verdict = enrolment.ask_venue(row)
@@ -455,6 +486,15 @@ def change_limits(
     return limits.ask(row, wished=wished, actor=actor, number=number, assertion=assertion)
 
 
+def confirm_account(*, account_id: UUID, user_id: UUID, actor: str) -> AccountRef:
+    """The owner has looked at the exchange and says that the key may trade and cannot withdraw: the account is active.
+
+    :raises NotFound: this user has none of this id
+    :raises NothingToConfirm: the exchange has not been asked yet, or tells by itself
+    """
+    return _ref(checks.confirm(account_id=account_id, user_id=user_id, actor=actor))
+
+
 def revoke_account(*, account_id: UUID, actor: str, user_id: UUID | None = None) -> None:
     """Take an account back: its envelopes are erased, the signer forgets it, and whoever trades with it is told.
 
@@ -506,9 +546,11 @@ def _known(exchange: str) -> None:
         raise ExchangeUnknown
 
 
-def _is_environment(environment: str) -> None:
+def _is_environment(environment: str, exchange: str) -> None:
     if environment not in ExchangeAccount.Environment.values:
         raise Invalid("The environment is live or paper.", code="environment_unknown")
+    if environment == ExchangeAccount.Environment.PAPER and exchange not in exchanges.COPIED:
+        raise PaperElsewhere
 
 
 def _user_exists(user_id: UUID) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from uuid import UUID
 
 import celery
+from django.db.models import Q
 
 from citadel import enrolment, services
+from citadel.domain.policy import JUDGED
 from citadel.models import ExchangeAccount
 from citadel.trail import alerts, collect
 from obscura.core import log
@@ -50,6 +52,12 @@ def forget(*, account_id: str, **_: object) -> None:
     services.forget(account_id=UUID(account_id))
 
 
+@nudged("citadel.tell_permits")
+def tell_permits(**_: object) -> None:
+    """Tell the signer what a tenant has permitted."""
+    services.tell_permits()
+
+
 @celery.shared_task(name="citadel.publish_intake_key", ignore_result=True)
 def publish_intake_key(**_: object) -> None:
     """Write down the signer's intake key, where it is a new one. A signer that is away is asked again with the beat."""
@@ -78,9 +86,11 @@ def watch_audit(**_: object) -> None:
 
 @celery.shared_task(name="citadel.check_all", ignore_result=True)
 def check_all(**_: object) -> None:
-    """Ask the exchanges again what every active account's key may do, tenant by tenant."""
+    """Ask the exchanges again what every active account's key may do, tenant by tenant; and of those that still wait,
+    where nobody came to ask."""
     for tenant in scope.each(reason="permissions of exchange accounts"):
-        for account_id in ExchangeAccount.objects.filter(status="active").values_list("pk", flat=True):
+        waiting = Q(status="pending") & ~Q(exchange__in=JUDGED) & ~Q(credential__envelopes={})
+        for account_id in ExchangeAccount.objects.filter(Q(status="active") | waiting).values_list("pk", flat=True):
             try:
                 services.check_account(account_id=account_id, actor=enrolment.SYSTEM)
             except Problem as problem:

@@ -112,7 +112,8 @@ class AccountRef:
     :param hint: last characters of the API key, empty while they are not known
     :param address: the address its requests come from, for the exchange's list; empty where none is named
     :param permissions: what the key may do: ``trade``, ``withdraw``, ``transfer``, ``spot``, ``futures``,
-        ``ip_restricted``, each true, false, or null where the exchange does not tell; ``note`` in words
+        ``ip_restricted``, each true, false, or null where the exchange does not tell; ``note`` in words; ``confirm``
+        is true where the owner has to confirm what the exchange does not tell, ``confirmed_at`` when that was done
     """
 
     id: UUID

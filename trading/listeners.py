@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from citadel.events import AccountActivated
+from citadel.events import AccountActivated, AccountCheckDue, AccountSealed
 from obscura.core.events import listens_to
 from obscura.core.nudge.send import nudge
 from pools.events import PoolChanged, PoolHalted, UserHalted
@@ -24,6 +24,13 @@ def commit_to_draws(event: PoolChanged) -> None:
 def learn_brackets(event: AccountActivated) -> None:
     """Through an account that may trade, what only accounts are told can be learnt before anybody needs it."""
     nudge("trading.learn_brackets", account_id=str(event.account_id))
+
+
+@listens_to(AccountSealed)
+@listens_to(AccountCheckDue)
+def check_key(event: AccountSealed | AccountCheckDue) -> None:
+    """The exchange is asked what the key may do, which the vault cannot do itself."""
+    nudge("trading.check_key", account_id=str(event.account_id))
 
 
 @listens_to(TenantHalted)

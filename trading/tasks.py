@@ -17,7 +17,7 @@ from obscura.core.nudge.send import nudge, nudged
 from pools import services as pools
 from tenants import directory
 from tenants.models import Tenant
-from trading import standing
+from trading import keys, standing
 from trading.conductor.plan import plan as plan_pool
 from trading.domain import priorities
 from trading.execution import db, reconcile, trades
@@ -81,6 +81,12 @@ def fetch_brackets(*, account_id: str, environment: str, exchange: str, symbol: 
         exchange=exchange,
         symbol=symbol,
     )
+
+
+@nudged("trading.check_key")
+def check_key(*, account_id: str, **_: object) -> None:
+    """Ask an exchange what an account's key may do."""
+    keys.check(account_id=UUID(account_id))
 
 
 @nudged("trading.learn_brackets")

@@ -114,7 +114,10 @@ class AccountShape(serializers.Serializer):
     label = serializers.CharField()  # type: ignore[assignment]
     status = serializers.ChoiceField(choices=["pending", "active", "refused", "revoked"])
     reason = serializers.CharField(help_text="Why it is not active and what to do.")
-    permissions = serializers.DictField(help_text="What the key may do: true, false, or null where it is not told.")
+    permissions = serializers.DictField(
+        help_text="What the key may do: true, false, or null where it is not told. `confirm` is true where the owner "
+        "has to confirm it, POST .../confirm; `confirmed_at` is when that was done."
+    )
     address = serializers.CharField(
         help_text="Our address that its requests come from, for the exchange's list; empty where none is named."
     )

@@ -13,4 +13,9 @@ urlpatterns = [
     path("v2/users/<uuid:user_id>/accounts", views.AccountsView.as_view(), name="accounts"),
     path("v2/users/<uuid:user_id>/accounts/reserve", views.ReserveView.as_view(), name="reserve"),
     path("v2/users/<uuid:user_id>/accounts/<uuid:account_id>", views.AccountView.as_view(), name="account"),
+    path(
+        "v2/users/<uuid:user_id>/accounts/<uuid:account_id>/confirm",
+        views.ConfirmAccountView.as_view(),
+        name="account_confirm",
+    ),
 ]

@@ -33,7 +33,8 @@ from tenants.access.throttles import General
 FORMAT = (
     "A libsodium sealed box (crypto_box_seal) to `key` around UTF-8 JSON of one spelling: no blanks, nothing escaped "
     'that need not be, the names in this order: {"v":2,"tenant":T,"account":"A","fields":{"name":"text"}}. T and A '
-    "are `tenant` and `account` of the reservation; `fields` has exactly the credential fields of the exchange. "
+    "are `tenant` and `account` of the reservation; `fields` has the credential fields of the exchange, `agreed` as "
+    "the reservation gives it and, for any exchange but binance, `exchange` with the exchange's id. "
     "Send it in base64."
 )
 
@@ -132,6 +133,19 @@ class AccountView(PartnerView):
         """Erase the account's keys. What copies on it is paused."""
         citadel.revoke_account(account_id=account_id, user_id=user_id, actor=str(request.user))
         return Response(status=204)
+
+
+class ConfirmAccountView(PartnerView):
+    """The word of an account's owner, where the exchange does not tell what a key may do."""
+
+    @extend_schema(request=None, responses=AccountShape, tags=["accounts"])
+    def post(self, request: Request, user_id: UUID, account_id: UUID) -> Response:
+        """Confirm that the owner has looked at the exchange: the key may trade and cannot withdraw or transfer.
+
+        For accounts whose `permissions.confirm` is true; the account is active from then on. Any other answers 409.
+        """
+        done = citadel.confirm_account(account_id=account_id, user_id=user_id, actor=str(request.user))
+        return Response(_account(done))
 
 
 def _exchange(one: Exchange) -> dict[str, object]:

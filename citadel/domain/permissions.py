@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -25,7 +26,18 @@ KEY_UNKNOWN = (
 )
 SECRET_WRONG = "The secret does not belong to this key. Enter both again; if the secret is lost, make a new key."
 NOT_TOLD = "The exchange does not tell what else this key may do. See to it that it cannot withdraw."
-NOT_ASKED = "This exchange is not asked yet what a key may do. See to it that it cannot withdraw."
+NOT_ASKED = (
+    "This exchange cannot be asked here what a key may do. Look at the key there and confirm that it may trade and "
+    "cannot withdraw or transfer."
+)
+NOT_PERMITTED = (
+    "What is signed for this exchange cannot be read, and your provider has not permitted it, so it is not asked. "
+    "Confirm that this key may trade and cannot withdraw or transfer."
+)
+SECRET_MALFORMED = (
+    "The secret is not what this exchange gives out. Copy it again, whole, and connect the account again."
+)
+OTHER_FORM = "This key was kept before its exchange could be asked. Connect the account again."
 ANYWHERE = "The key works from any address. Limit it to ours at the exchange."
 AWAY = "The exchange does not answer. It is asked again by itself."
 
@@ -63,9 +75,26 @@ class Answer:
     body: bytes
 
 
-def unasked() -> Verdict:
-    """For exchanges whose answers nobody here can read."""
-    return Verdict(Finding.GOOD, permissions={"trade": None, "withdraw": None, "transfer": None, "note": NOT_ASKED})
+def unasked(reason: str = NOT_ASKED) -> Verdict:
+    """For exchanges that are not asked: nothing is known of the key."""
+    return Verdict(Finding.AMBER, reason, {"trade": None, "withdraw": None, "transfer": None, "note": NOT_TOLD})
+
+
+_REMARKS = frozenset({"note", "confirm", "confirmed_at", "confirmed_by", "expires_at"})
+
+
+def confirmed(found: Mapping[str, object], before: Mapping[str, object]) -> dict[str, object]:
+    """What is kept of a key that its exchange does not tell about for certain.
+
+    Its owner's word goes on while nothing else is found than what it was given for; otherwise it is asked for.
+    """
+
+    def rights(permissions: Mapping[str, object]) -> dict[str, object]:
+        return {name: value for name, value in permissions.items() if name not in _REMARKS}
+
+    if "confirmed_at" in before and rights(found) == rights(before):
+        return {**found, "confirmed_at": before["confirmed_at"], "confirmed_by": before.get("confirmed_by", "")}
+    return {**found, "confirm": True}
 
 
 def of_binance(account: Answer, restrictions: Answer | None) -> Verdict:

@@ -100,6 +100,9 @@ RULES: dict[tuple[str, str, str, str], Rule] = {
 HOSTS = {("binance", "spot"): "api.binance.com", ("binance", "usdm"): "fapi.binance.com"}
 """Where a request of this venue and market goes, and nowhere else."""
 
+JUDGED = frozenset({venue for venue, _ in HOSTS} | {"binanceusdm", "binancecoinm"})
+"""Exchanges, by ccxt's names, whose keys are keys of these hosts: nothing is signed with one that was not read."""
+
 ENVIRONMENTS = frozenset({"paper", "live"})
 
 MAX_QUERY = 4096

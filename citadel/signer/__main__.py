@@ -13,8 +13,9 @@ OBSCURA_ACCOUNT_CAPS        caps of accounts that have none of their own: dollar
 OBSCURA_SIGNER_UIDS         callers besides our own user
 OBSCURA_SIGNER_EGRESS_UIDS  users the egress may be of, besides our own
 OBSCURA_SIGNER_UID          a user of its own that it becomes, started as root; the sockets' group has the same number
-OBSCURA_SIGNER_ACCOUNTS     accounts kept open, default 50,000
+OBSCURA_SIGNER_ACCOUNTS     accounts kept open, default 50,000; as many again of exchanges that no policy reads
 OBSCURA_SIGNER_AUDIT        entries of the audit that can still be fetched, default 10,000
+OBSCURA_SIGNER_STARKNET     1: sign for exchanges on Starknet as well, which loads all of ccxt
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ def main() -> int:
         kept=configured.kind(),
         attestation=lambda: keeper.statement if isinstance(keeper, Beside) else OFF,
         log=log,
+        starknet=os.environ.get("OBSCURA_SIGNER_STARKNET") == "1",
     )
     refusals = _Refusals(signer.refusals, log)
 

@@ -45,7 +45,7 @@ class Keyring:
 
     def __init__(self, *, size: int) -> None:
         self._keys: OrderedDict[bytes, SigningKey] = OrderedDict()
-        self._size = size
+        self.size = size
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -63,7 +63,7 @@ class Keyring:
     def put(self, account: bytes, key: SigningKey) -> None:
         self._keys[account] = key
         self._keys.move_to_end(account)
-        while len(self._keys) > self._size:
+        while len(self._keys) > self.size:
             self._keys.popitem(last=False)
 
     def forget(self, account: bytes) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from citadel.domain.agreement import Agreement, text_of
 from citadel.domain.mandate import Caps, Mandate
 from citadel.domain.orders import Order
+from citadel.domain.permit import Permit
 from citadel.signer.holdings import Holdings, Lot
 from citadel.signer.journal import Journal
 from citadel.signer.marks import Market, Marks
@@ -127,6 +128,7 @@ class Ledger:
         self._turned_ms = now_ms
         self._minimums: dict[int, int] = {}
         self._agreed: dict[bytes, tuple[int, bytes]] = {}
+        self._permits: dict[tuple[int, str], tuple[int, bool]] = {}
         self._chunks: OrderedDict[bytes, dict[int, Taken]] = OrderedDict()
         self._unsaid: list[int] = []
         for record in journal.read():
@@ -158,6 +160,25 @@ class Ledger:
         if version > self.minimum(tenant):
             self._journal.record(["minimum", tenant, version])
             self._minimums[tenant] = version
+
+    # permits
+    def permit(self, permit: Permit) -> str | None:
+        """Take a permit, or say why not. The same one again is fine; one that another one has followed is not.
+
+        :raises OSError: it could not be written down, and does not hold
+        """
+        key, found = (permit.tenant, permit.exchange), (permit.number, permit.on)
+        known = self._permits.get(key, (0, False))
+        if permit.number < known[0] or (permit.number == known[0] and found != known):
+            return "permit_outdated"
+        if found != known:
+            self._journal.record(["permit", *key, *found])
+            self._permits[key] = found
+        return None
+
+    def permitted(self, tenant: int, exchange: str) -> bool:
+        """Whether what cannot be read is signed for a tenant at an exchange. Where nobody has said so, it is not."""
+        return self._permits.get((tenant, exchange), (0, False))[1]
 
     # mandates and caps
     def admit(self, mandate: Mandate) -> str | None:
@@ -414,6 +435,8 @@ class Ledger:
         elif kind == "audit":
             self.trail.replay(*rest)
             self._unsaid.clear()
+        elif kind == "permit":
+            self._permits[rest[0], rest[1]] = (rest[2], rest[3])
 
     def _snapshot(self) -> Iterator[list[Any]]:
         yield self.trail.snapshot()
@@ -423,6 +446,8 @@ class Ledger:
             yield ["minimum", tenant, version]
         for account, (number, digest) in self._agreed.items():
             yield ["agreed", account, number, digest]
+        for (tenant, exchange), (number, on) in self._permits.items():
+            yield ["permit", tenant, exchange, number, on]
         for key, number in self._numbers.items():
             yield ["number", *key, number]
         for named, one in self._spent.items():

@@ -16,13 +16,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from fido2.cose import ES256, RS256, CoseKey, EdDSA
 from nacl.public import PrivateKey
 
-from citadel import sealing
-from citadel.domain import agreement, envelope, mandate, policy
+from citadel import sealing, uses
+from citadel.domain import agreement, envelope, mandate, permit, policy
 from citadel.domain.frames import BadFrame, FrameTooLarge, Message, pack, unpack
 from citadel.processes import Log
 from citadel.signer.forward import EgressLink
 from citadel.signer.keys import Keyring, SigningKey
 from citadel.signer.ledger import Ledger
+from citadel.signer.primitives import PrimitiveRefused, Primitives, rehearse
 from citadel.signer.requests import Desk, Signed
 from citadel.signer.tenant_keys import SHARED, KeyPending, TenantKeys
 from citadel.signer.trail import Batch, named
@@ -31,7 +32,9 @@ from citadel.vaults.provider import ProviderError, WrapRefused, WrapUnknown
 MAX_ROWS = 2_000
 MAX_ENTRIES = 1_000
 MAX_KEYS = 1_000
-AGREED, MAX_SEALED = sealing.AGREED, sealing.MAX_SEALED
+AGREED, EXCHANGE, MAX_SEALED = sealing.AGREED, sealing.EXCHANGE, sealing.MAX_SEALED
+MAX_FIELDS = 8
+
 _CHUNKS_REMEMBERED = 8_192
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}", re.ASCII)
 _API_KEY = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
@@ -54,13 +57,15 @@ class Signer:
 
     :param kept: the key provider's name
     :param attestation: what was last said of this machine's attestation
-    :param mandate_key: 32 bytes that mandates are sealed under, known to the processes that agree terms as well
+    :param mandate_key: 32 bytes that mandates and permits are sealed under, known to the processes that agree terms as
+        well
+    :param starknet: whether exchanges on Starknet are signed for; all of ccxt is loaded for them
     """
 
     def __init__(
         self, *, vault: TenantKeys, intake: PrivateKey, mandate_key: bytes, keys: Keyring, ledger: Ledger,
         egress: EgressLink, log: Log, attestation: Callable[[], Message] = dict,
-        kept: str = "local",
+        kept: str = "local", starknet: bool = False,
     ) -> None:  # fmt: skip
         self._vault, self._intake, self._keys, self._egress, self._log = vault, intake, keys, egress, log
         self._mandate_key, self._ledger, self._attestation = mandate_key, ledger, attestation
@@ -68,6 +73,7 @@ class Signer:
         self._trail = ledger.trail
         self._stated: Message = {"mode": "off"}
         self._settled = True
+        self._primitives, self._starknet = Primitives(size=keys.size, starknet=starknet), starknet
         self._public = bytes(intake.public_key)
         self._kid = hashlib.sha256(self._public).hexdigest()[:16]
         self._chunks: OrderedDict[bytes, None] = OrderedDict()
@@ -81,7 +87,7 @@ class Signer:
             "new_key": (self._new_key, {"tenant": int, "version": int}),
             "retire": (self._retire, {"tenant": int, "minimum": int}),
             "enrol": (self._enrol, {"tenant": int, "account": bytes, "sealed": bytes, "version": int, "keys": list}),
-            "open": (self._open, {"entries": list, "keys": list}),
+            "open": (self._open, {"entries": list, "keys": list, "permits": list}),
             "agree": (
                 self._agree,
                 {"tenant": int, "account": bytes, "agreed": str, "wanted": str, "assertion": list, "keys": list},
@@ -91,6 +97,10 @@ class Signer:
             "mandates": (self._mandates, {"sealed": list}),
             "public": (self._public_key, {"account": bytes}),
             "hmac": (self._hmac, {"account": bytes, "alg": str, "payload": bytes}),
+            "facts": (self._facts, {"account": bytes}),
+            "sign": (
+                self._sign, {"account": bytes, "field": str, "primitive": str, "derivation": str, "args": list},
+            ),
             "send": (
                 self._send,
                 {
@@ -115,6 +125,7 @@ class Signer:
         for key in _public_keys():
             with contextlib.suppress(InvalidSignature):
                 key.verify(b"rehearsal", b"\x30\x06\x02\x01\x01\x02\x01\x01".ljust(64, b"\0"))
+        rehearse(starknet=self._starknet)
         for noise in (b"\xc1", pack({"op": "nothing", "id": 1})[4:]):
             self.handle(noise)
         self._trail.rehearse(_now_ms())
@@ -163,8 +174,8 @@ class Signer:
             answer = self._dispatch(message)
             return pack({"id": ident, "ok": True, **answer})
         except (
-            BadFrame, FrameTooLarge, Refused, envelope.EnvelopeError, sealing.SealedError, KeyPending, ProviderError,
-            agreement.AgreementRefused,
+            BadFrame, FrameTooLarge, Refused, PrimitiveRefused, envelope.EnvelopeError, sealing.SealedError, KeyPending,
+            ProviderError, agreement.AgreementRefused,
         ) as error:  # fmt: skip
             return self.refusal(ident, error.code, message)
         except Exception as error:  # noqa: BLE001 - one bad request must not end signing for all; only the kind is told
@@ -191,6 +202,8 @@ class Signer:
             message.setdefault("keys", [])
         if op == "enrol":
             message.setdefault("version", SHARED)
+        if op == "open":
+            message.setdefault("permits", [])
         if len(message) != len(fields) + 2 or not fields.keys() <= message.keys():
             raise Refused("bad_fields")
         for name, kind in fields.items():
@@ -206,6 +219,7 @@ class Signer:
         return {
             "cpu_s": time.process_time(),
             "accounts": len(self._keys),
+            "unread": len(self._primitives),
             "refusals": dict(self.refusals),
             "egress_connects": self._egress.connects,
             "log_lost": self._log.lost,
@@ -227,7 +241,10 @@ class Signer:
         return {"key": self._public, "kid": self._kid}
 
     def _forget(self, message: Message) -> Message:
-        return {"forgotten": sum(self._keys.forget(_account(account)) for account in message["accounts"])}
+        return {"forgotten": sum(self._forgotten(_account(account)) for account in message["accounts"])}
+
+    def _forgotten(self, account: bytes) -> bool:
+        return self._keys.forget(account) | self._primitives.forget(account)
 
     def _public_key(self, message: Message) -> Message:
         return {"apiKey": self._key(message["account"]).api_key}
@@ -243,6 +260,21 @@ class Signer:
         self.counts["payloads"] += 1
         self._trail.payload(key.tenant, _now_ms())
         return {"digest": key.hmac_sha256(payload)}
+
+    def _facts(self, message: Message) -> Message:
+        return dict(self._primitives.facts(_account(message["account"])))
+
+    def _sign(self, message: Message) -> Message:
+        """A signature over what no policy reads: for an exchange that the account's tenant has permitted."""
+        account = _account(message["account"])
+        if not self._ledger.permitted(*self._primitives.owner(account)):
+            raise Refused("unchecked_not_permitted")
+        signature = self._primitives.sign(
+            account=account, field=message["field"], op=message["primitive"], derivation=message["derivation"],
+            args=message["args"],
+        )  # fmt: skip
+        self.counts["unread_signed"] += 1
+        return {"signature": signature}
 
     def _key(self, account: bytes) -> SigningKey:
         key = self._keys.get(_account(account))
@@ -293,12 +325,21 @@ class Signer:
 
     def _rewrapped(self, tenant: int, account: bytes, envelopes: dict[Any, Any], version: int) -> dict[str, str]:
         vault = self._vault.of(tenant)
+        exchange = self._exchange(tenant, account, envelopes)
         return {
             _name(name): envelope.rewrap(
-                vault=vault, place=envelope.Place(tenant, account, name), envelope=text, version=version
+                vault=vault, place=_place(tenant, account, name, exchange), envelope=text, version=version
             )
             for name, text in envelopes.items()
         }
+
+    def _exchange(self, tenant: int, account: bytes, envelopes: dict[Any, Any]) -> str:
+        """The exchange that was sealed with an account; empty: Binance."""
+        sealed = envelopes.get(EXCHANGE)
+        if sealed is None:
+            return ""
+        place = envelope.Place(tenant, account, EXCHANGE)
+        return envelope.unseal(vault=self._vault.of(tenant), place=place, envelope=sealed).decode()
 
     def _hold(self, keys: list[Any]) -> None:
         """Take in the wrapped keys that came with a message.
@@ -344,7 +385,10 @@ class Signer:
         vault = self._vault.of(tenant)
         envelopes = {
             name: envelope.seal(
-                vault=vault, version=version, place=envelope.Place(tenant, account, name), text=text.encode()
+                vault=vault,
+                version=version,
+                place=_place(tenant, account, name, fields.get(EXCHANGE, "")),
+                text=text.encode(),
             )
             for name, text in fields.items()
         }
@@ -353,13 +397,14 @@ class Signer:
         self._log.line("enrol", tenant=tenant, account=account.hex(), version=version)
         self._record("sealed", {"tenant": tenant, "account": account.hex(), "version": version})
         hint = public[-4:] if len(public) >= 12 else ""
-        return {"envelopes": envelopes, "hint": hint, "agreed": fields.get(AGREED, "")}
+        return {"envelopes": envelopes, "hint": hint, "agreed": fields.get(AGREED, ""),
+                "exchange": fields.get(EXCHANGE, "")}  # fmt: skip
 
     def _unsealed(self, tenant: int, account: bytes, sealed: bytes) -> dict[str, str]:
         if len(sealed) > MAX_SEALED:
             raise Refused("sealed_too_large")
         fields = sealing.unseal(intake=self._intake, tenant=tenant, account=account, sealed=sealed)
-        if not 1 <= len(fields) <= 8:
+        if not 1 <= len(fields) <= MAX_FIELDS:
             raise Refused("credential_malformed")
         for name, text in fields.items():
             if not isinstance(name, str) or not _FIELD.fullmatch(name) or not isinstance(text, str) or not text:
@@ -369,21 +414,24 @@ class Signer:
         # The API key becomes a line of an HTTP request: it must not be able to carry a second one.
         if "apiKey" in fields and not _API_KEY.fullmatch(fields["apiKey"]):
             raise Refused("credential_malformed")
+        if EXCHANGE in fields and fields[EXCHANGE] not in uses.PROFILES:
+            raise Refused("credential_malformed")
         return fields
 
     def _open(self, message: Message) -> Message:
         refused: list[tuple[bytes, str]] = []
         closed: list[tuple[int, str]] = []
         opened = 0
-        if len(message["entries"]) > MAX_ENTRIES:
+        if len(message["entries"]) > MAX_ENTRIES or len(message["permits"]) > MAX_ENTRIES:
             raise Refused("entries_count")
         self._hold(message["keys"])
+        refused += [(b"", code) for code in map(self._permitted, message["permits"]) if code is not None]
         for entry in message["entries"]:
             tenant, account, envelopes, mandates = _entry(entry)
             try:
-                self._keys.put(account, self._opened(tenant, account, envelopes))
+                self._put(tenant, account, envelopes)
                 opened += 1
-            except (Refused, envelope.EnvelopeError, agreement.AgreementRefused) as error:
+            except (Refused, PrimitiveRefused, envelope.EnvelopeError, agreement.AgreementRefused) as error:
                 self.refusals[error.code] += 1
                 refused.append((account, error.code))
                 closed.append((tenant, error.code))
@@ -393,6 +441,21 @@ class Signer:
         self.counts["opened"] += opened
         self._unopened("open", closed)
         return {"opened": opened, "refused": refused}
+
+    def _permitted(self, sealed: Any) -> str | None:
+        """None: the permit holds from now on. Otherwise the code it was refused with."""
+        try:
+            if not isinstance(sealed, bytes) or len(sealed) > MAX_SEALED:
+                raise permit.PermitRefused
+            code = self._ledger.permit(permit.read(sealed, key=self._mandate_key))
+        except permit.PermitRefused as error:
+            code = error.code
+        except OSError as error:
+            self._log.line("journal_unwritable", errno=error.errno)
+            code = "journal_unwritable"
+        if code is not None:
+            self.refusals[code] += 1
+        return code
 
     def _mandates(self, message: Message) -> Message:
         if len(message["sealed"]) > MAX_ENTRIES:
@@ -452,16 +515,38 @@ class Signer:
         place = envelope.Place(tenant, account, AGREED)
         return agreement.read(envelope.unseal(vault=self._vault.of(tenant), place=place, envelope=sealed).decode())
 
-    def _opened(self, tenant: int, account: bytes, envelopes: dict[Any, Any]) -> SigningKey:
-        if not {"apiKey", "secret"} <= envelopes.keys():
-            raise Refused("credential_incomplete")
+    def _put(self, tenant: int, account: bytes, envelopes: dict[Any, Any]) -> None:
+        """Open an account where its exchange belongs: what a policy reads here, everything else there, none in both."""
+        exchange = self._exchange(tenant, account, envelopes)
         refused = self._ledger.admit_agreement(account, self._agreed(tenant, account, envelopes.get(AGREED)))
         if refused is not None:
             raise Refused(refused)
+        if not exchange or exchange in policy.JUDGED:
+            self._keys.put(account, self._opened(tenant, account, envelopes, exchange))
+            self._primitives.forget(account)
+            return
+        if len(envelopes) > MAX_FIELDS:
+            raise Refused("bad_entry")
+        vault = self._vault.of(tenant)
+        fields = {
+            _name(name): envelope.unseal(
+                vault=vault, place=_place(tenant, account, name, exchange), envelope=text
+            ).decode()
+            for name, text in envelopes.items()
+            if name not in (EXCHANGE, AGREED)
+        }  # fmt: skip
+        if not fields:
+            raise Refused("credential_incomplete")
+        self._primitives.put(account, exchange=exchange, fields=fields, tenant=tenant)
+        self._keys.forget(account)
+
+    def _opened(self, tenant: int, account: bytes, envelopes: dict[Any, Any], exchange: str) -> SigningKey:
+        if not {"apiKey", "secret"} <= envelopes.keys():
+            raise Refused("credential_incomplete")
         vault = self._vault.of(tenant)
         api_key, secret = (
             envelope.unseal(
-                vault=vault, place=envelope.Place(tenant, account, name), envelope=envelopes[name]
+                vault=vault, place=_place(tenant, account, name, exchange), envelope=envelopes[name]
             )
             for name in ("apiKey", "secret")
         )  # fmt: skip
@@ -602,6 +687,13 @@ def _name(value: Any) -> str:
     if not isinstance(value, str) or not _FIELD.fullmatch(value):
         raise Refused("bad_entry")
     return value
+
+
+def _place(tenant: int, account: bytes, name: str, exchange: str) -> envelope.Place:
+    """Where a field lives. One that was sealed with an exchange opens as that exchange's and as no other's: otherwise
+    a key of Binance could be opened beside another exchange's name, and used without being read."""
+    bound = exchange and name not in (EXCHANGE, AGREED)
+    return envelope.Place(tenant, account, f"{exchange}/{name}" if bound else name)
 
 
 def _entry(entry: Any) -> tuple[int, bytes, dict[Any, Any], list[Any]]:

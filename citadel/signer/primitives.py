@@ -6,6 +6,7 @@ of a secret is another form's key, so an exchange that never asks for a hash mus
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from collections import OrderedDict
@@ -16,10 +17,15 @@ import coincurve
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from citadel import uses
-from citadel.derivations import Underivable, derive, number
+from citadel.derivations import Underivable, derive, forms, number
 from citadel.shapes import shape_of
 from citadel.signer import actions
 from citadel.signer.keccak import keccak256
@@ -51,10 +57,10 @@ class PrimitiveRefused(Exception):
 class _Account:
     """One account's secrets and the keys parsed from them so far."""
 
-    __slots__ = ("exchange", "fields", "keys")
+    __slots__ = ("exchange", "fields", "keys", "tenant")
 
-    def __init__(self, exchange: str, fields: dict[str, str]) -> None:
-        self.exchange, self.fields = exchange, fields
+    def __init__(self, exchange: str, fields: dict[str, str], tenant: int) -> None:
+        self.exchange, self.fields, self.tenant = exchange, fields, tenant
         self.keys: dict[tuple[str, str, str], Any] = {}
 
     def __repr__(self) -> str:
@@ -65,11 +71,14 @@ class _Account:
 
 
 class Primitives:
-    """Secrets of open accounts, at most `size` of them, and everything ccxt may want signed with one."""
+    """Secrets of open accounts, at most `size` of them, and everything ccxt may want signed with one.
 
-    def __init__(self, *, size: int = 100_000) -> None:
+    :param starknet: whether Starknet's curve is served: all of ccxt is loaded for it
+    """
+
+    def __init__(self, *, size: int = 100_000, starknet: bool = True) -> None:
         self._accounts: OrderedDict[bytes, _Account] = OrderedDict()
-        self._size = size
+        self._size, self._starknet = size, starknet
 
     def __len__(self) -> int:
         return len(self._accounts)
@@ -77,7 +86,7 @@ class Primitives:
     def __repr__(self) -> str:
         return f"Primitives({len(self._accounts)} accounts)"
 
-    def put(self, account: bytes, *, exchange: str, fields: Mapping[str, str]) -> None:
+    def put(self, account: bytes, *, exchange: str, fields: Mapping[str, str], tenant: int = 0) -> None:
         """Open an account, in place of what it was before.
 
         :param exchange: ccxt's id. It decides what may be signed, so it has to come from the sealed credential and not
@@ -87,7 +96,7 @@ class Primitives:
         """
         if exchange not in uses.PROFILES:
             raise PrimitiveRefused("unknown_exchange")
-        self._accounts[account] = _Account(exchange, dict(fields))
+        self._accounts[account] = _Account(exchange, dict(fields), tenant)
         self._accounts.move_to_end(account)
         while len(self._accounts) > self._size:
             self._accounts.popitem(last=False)
@@ -95,6 +104,14 @@ class Primitives:
     def forget(self, account: bytes) -> bool:
         """Close an account. Returns whether it was open."""
         return self._accounts.pop(account, None) is not None
+
+    def owner(self, account: bytes) -> tuple[int, str]:
+        """Whose account it is, and where: tenant and exchange, as it was opened.
+
+        :raises PrimitiveRefused: code ``unknown_account``
+        """
+        held = self._held(account)
+        return held.tenant, held.exchange
 
     def facts(self, account: bytes) -> dict[str, dict[str, Any]]:
         """What a worker may know: the fields that are no secret, the shapes of those that are, and addresses.
@@ -129,7 +146,8 @@ class Primitives:
         ========================  ====================================================  ==============================
 
         :raises PrimitiveRefused: codes ``unknown_account``, ``unknown_field``, ``unknown_op``, ``bad_args``,
-            ``use_not_allowed``, ``key_malformed``, ``derives_key``, ``not_canonical``, ``primitive_failed``
+            ``use_not_allowed``, ``algorithm_not_loaded``, ``key_malformed``, ``derives_key``, ``not_canonical``,
+            ``primitive_failed``
         """
         held = self._held(account)
         if field not in held.fields:
@@ -144,6 +162,8 @@ class Primitives:
             raise PrimitiveRefused("bad_args")
         if not uses.allowed(held.exchange, uses.name(field, op, derivation, args)):
             raise PrimitiveRefused("use_not_allowed")
+        if op == "stark" and not self._starknet:
+            raise PrimitiveRefused("algorithm_not_loaded")
         code = "primitive_failed"
         try:
             return run(held, field, derivation, *args)
@@ -295,3 +315,33 @@ _OPS: dict[str, tuple[Callable[..., Signature], tuple[Any, ...]]] = {
     "stark": (_stark, (str,)),
     "hyperliquid": (_hyperliquid, (bytes, int, (str, _NONE), (int, _NONE), bool)),
 }
+
+
+def rehearse(*, starknet: bool) -> None:
+    """Use every algorithm and every form once, with keys of the moment: what is loaded on first use is loaded now."""
+    number_of_key = "0x" + "1" * 62
+    wallet = "0x" + "1" * 64
+    _run("hmac", "text", wallet, "sha256", b"")
+    _run("hash", "text", wallet, "md5", b"")
+    for curve, hashed, request in (("secp256k1", "keccak", b""), ("secp256k1", None, b"11" * 32)):
+        _run("ecdsa", "last64", wallet, curve, hashed, request)
+    _run("hyperliquid", "last64", wallet, b"\x81\xa4type\xa1a", 1, None, None, False)
+    _run("ecdsa", "text", _pem(ec.generate_private_key(ec.SECP256R1())), "p256", "sha256", b"")
+    _run("eddsa", "text", _pem(ed25519.Ed25519PrivateKey.generate()), b"")
+    armoured = _pem(rsa.generate_private_key(65_537, 1_024))
+    for mode in ("pkcs1", "pss"):
+        _run("rsa", "text", armoured, "sha256", mode, b"")
+    for form in (wallet, base64.b64encode(bytes(range(32))).decode(), "JBSWY3DPEHPK3PXP"):
+        forms(form)
+        shape_of(form)
+    actions.address(wallet)
+    if starknet:
+        _run("stark", "text", number_of_key, "0x1")
+
+
+def _run(op: str, derivation: str, text: str, *args: Any) -> None:
+    _OPS[op][0](_Account("rehearsal", {"secret": text}, 0), "secret", derivation, *args)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

@@ -56,6 +56,7 @@ TENANT: Sequence[tuple[str, Sequence[Item]]] = (
             ("Traders", "trending_up", "pools.Trader"),
             ("Subscriptions", "sync_alt", "pools.Subscription"),
             ("Exchange accounts", "account_balance", "citadel.ExchangeAccount"),
+            ("Signed unread", "visibility_off", "citadel.UncheckedSigning"),
             ("Differences", "rule", "trading.Drift"),
             ("Adjustments", "content_cut", "trading.Adjustment"),
             ("Resting stops", "front_hand", "trading.RestingStop"),

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST, require_safe
 
@@ -51,7 +52,8 @@ def listing(request: HttpRequest) -> HttpResponse:
         _line(one, names, used[one.id], one.id in leading) | {"notices": notices.get(one.id, [])}
         for one in citadel.accounts_of(user_id)
     ]
-    return render(request, "accounts/list.html", {"accounts": shown, "nav": "accounts"})
+    context = {"accounts": shown, "addresses": citadel.egress_addresses(), "nav": "accounts"}
+    return render(request, "accounts/list.html", context)
 
 
 @sensitive_post_parameters()
@@ -96,6 +98,25 @@ def check(request: HttpRequest, account_id: UUID) -> HttpResponse:
 
 @require_POST
 @page
+def confirm(request: HttpRequest, account_id: UUID) -> HttpResponse:
+    """``POST /exchange-accounts/<id>/confirm/``: its owner has looked at the exchange, which does not tell us."""
+    try:
+        one = citadel.confirm_account(
+            account_id=account_id,
+            user_id=request.user.pk,  # type: ignore[arg-type]
+            actor=actor(request),
+        )
+    except NotFound:
+        raise
+    except Problem as problem:
+        tell(request, problem)
+    else:
+        messages.success(request, f"{one.label} is ready to trade.")
+    return redirect("web:accounts")
+
+
+@require_POST
+@page
 def remove(request: HttpRequest, account_id: UUID) -> HttpResponse:
     """``POST /exchange-accounts/<id>/remove/``: erase its key. One that is in use stays."""
     user_id: UUID = request.user.pk  # type: ignore[assignment]
@@ -134,12 +155,18 @@ def _uses(user_id: UUID) -> Counter[UUID]:
 
 
 def _line(one: AccountRef, names: Mapping[str, str], in_use: int, leads: bool) -> dict[str, Any]:
+    told = one.permissions if one.status in ("active", "pending") else {}
+    unsure = told.get("confirm") is True
     return {
         "id": one.id,
+        "unsure": unsure,
+        "confirmed_at": parse_datetime(str(told.get("confirmed_at", ""))),
+        "note": "" if unsure else told.get("note", ""),
+        "anywhere": told.get("ip_restricted") is False,
         "label": one.label,
         "exchange": names.get(one.exchange, one.exchange),
         "environment": one.environment,
-        "state": STATES[one.status],
+        "state": "unsure" if unsure and one.status == "pending" else STATES[one.status],
         "reason": one.reason,
         "checked_at": one.checked_at,
         "key_hint": one.hint,
@@ -233,6 +260,7 @@ def _seal(request: HttpRequest, exchange: str) -> str:
             "account": given.account.hex,
             "account_id": given.account_id,
             "agreed": given.agreed,
+            "beside": citadel.sealed_beside(exchange),
             "exchange": exchange,
             "rules": {
                 field.name: [(rule.pattern, rule.words) for rule in field.rules]

@@ -32,6 +32,7 @@ urlpatterns = [
     path("exchange-accounts/new/", accounts.new, name="account_new"),
     path("exchange-accounts/<uuid:account_id>/check/", accounts.check, name="account_check"),
     path("exchange-accounts/<uuid:account_id>/limits/", limits.limits, name="account_limits"),
+    path("exchange-accounts/<uuid:account_id>/confirm/", accounts.confirm, name="account_confirm"),
     path("exchange-accounts/<uuid:account_id>/release/", accounts.release, name="account_release"),
     path("exchange-accounts/<uuid:account_id>/remove/", accounts.remove, name="account_remove"),
     path("profile/", profile.profile, name="profile"),

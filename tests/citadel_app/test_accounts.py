@@ -167,14 +167,20 @@ def test_what_was_sealed_to_another_key_is_refused(ben, connect):
     assert Credential.objects.get().sealed is None
 
 
-def test_an_exchange_that_is_not_asked_is_noted(ben, connect):
-    made = connect(ben, exchange="kraken", credentials={"apiKey": "kraken-key", "secret": "c2VjcmV0"}, label="")
+def test_an_exchange_the_vault_does_not_ask_itself_is_left_to_whoever_knows_how(
+    ben, connect, django_capture_on_commit_callbacks
+):
+    keys = {"apiKey": "kraken-key", "secret": "c2VjcmV0"}
+    made = connect(ben, exchange="kraken", environment="live", credentials=keys, label="")
+    promise = Nudge.objects.get()
 
-    citadel.enrol(account_id=made.id)
+    with django_capture_on_commit_callbacks(execute=True):
+        enrol_task(account_id=str(made.id), nudge=promise.pk)
 
     now = told(made.id, ben)
-    assert (now.status, now.label) == ("active", "Kraken")
-    assert now.permissions == {"trade": None, "withdraw": None, "transfer": None, "note": permissions.NOT_ASKED}
+    assert (now.status, now.label, now.permissions) == ("pending", "Kraken", {})
+    assert [(one.task, one.ids) for one in Nudge.objects.all()] == [("trading.check_key", {"account_id": str(made.id)})]
+    assert sorted(Credential.objects.get().envelopes) == ["agreed", "apiKey", "exchange", "secret"]
 
 
 def test_without_an_intake_key_nothing_is_taken(ben, connect):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from citadel import services as citadel
-from citadel.models import Credential
+from citadel.models import Credential, UncheckedSigning
+from obscura.core.audit.models import Entry
 from obscura.ops.sites import office, tenant
 from tests.citadel.support import BEN
 from tests.citadel_app.conftest import RESTRICTIONS
@@ -56,3 +57,53 @@ def test_staff_check_and_take_back(desk, cast, connect, binance):
     assert citadel.account(account_id=made.id, user_id=ben.pk).status == "refused"
     assert "was taken back" in act(desk, "revoke", made.id)
     assert citadel.account(account_id=made.id, user_id=ben.pk).status == "revoked"
+
+
+SIGNED = "/admin/citadel/uncheckedsigning/"
+
+
+def test_staff_switch_signing_unread_on_and_off_and_are_told_what_it_means(desk, vault):
+    form = desk.get(f"{SIGNED}add/").text
+    assert "could have anything signed that a key of this exchange may do there" in form
+    assert '<option value="okx">' in form
+    assert '<option value="binance">' not in form
+
+    assert "This field is required." in desk.post(f"{SIGNED}add/", {"exchange": "okx"}).text
+    assert UncheckedSigning.objects.exists() is False
+    assert desk.post(f"{SIGNED}add/", {"exchange": "binance", "understood": "on"}).status_code == 200
+    assert UncheckedSigning.objects.exists() is False
+
+    added = desk.post(f"{SIGNED}add/", {"exchange": "okx", "understood": "on"}, follow=True)
+    row = UncheckedSigning.objects.get()
+    assert (row.exchange, row.on, row.number) == ("okx", True, 1)
+    assert row.switched_by.startswith("staff:")
+    assert "Signed unread" in added.text
+    assert desk.get(f"{SIGNED}{row.pk}/change/").status_code == 200
+
+    chosen = {"_selected_action": [str(row.pk)]}
+    desk.post(SIGNED, {"action": "switch_off", **chosen}, follow=True)
+    assert (UncheckedSigning.objects.get().on, UncheckedSigning.objects.get().number) == (False, 2)
+    asking = desk.post(SIGNED, {"action": "switch_on", **chosen}, follow=True).text
+    assert "Sign without reading?" in asking
+    assert UncheckedSigning.objects.get().on is False
+    desk.post(SIGNED, {"action": "switch_on", "confirmed": "yes", **chosen}, follow=True)
+    assert (UncheckedSigning.objects.get().on, UncheckedSigning.objects.get().number) == (True, 3)
+    actions = Entry.objects.filter(subject="exchange:okx").order_by("id").values_list("action", flat=True)
+    assert list(actions) == [f"citadel.unchecked_signing.{state}" for state in ("on", "off", "on")]
+
+
+def test_without_the_key_nothing_is_switched(desk, monkeypatch):
+    monkeypatch.delenv("OBSCURA_MANDATE_KEY")
+
+    answer = desk.post(f"{SIGNED}add/", {"exchange": "okx", "understood": "on"})
+
+    assert "it has no key to seal them with" in answer.text
+    assert UncheckedSigning.objects.exists() is False
+
+
+def test_nobody_but_staff_switches(alpha, cast, client_at):
+    browser = client_at("alpha.testserver", user=cast.ben())
+
+    assert browser.post(f"{SIGNED}add/", {"exchange": "okx", "understood": "on"}).status_code == 302
+
+    assert UncheckedSigning.objects.exists() is False

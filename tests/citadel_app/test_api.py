@@ -308,3 +308,30 @@ def test_a_vault_that_is_not_there_is_a_503_that_may_be_tried_again(desk, dora):
 
     problem(answer, 503, "vault_not_ready")
     assert answer["Retry-After"] == "5"
+
+
+def test_an_owner_confirms_what_the_exchange_does_not_tell(alpha, desk, dora, beta, desk_of):
+    made = desk.post(f"/v2/users/{dora}/accounts", BODY).json()["id"]
+    url, eve = f"/v2/users/{dora}/accounts/{made}/confirm", desk.post("/v2/users", {"external_ref": "eve"}).json()["id"]
+    problem(desk.post(url, {}), 409, "nothing_to_confirm")
+    ExchangeAccount.objects.update(exchange="phemex", permissions={"withdraw": None, "confirm": True}, reason="Look.")
+
+    problem(desk.post(f"/v2/users/{eve}/accounts/{made}/confirm", {}), 404, "account_unknown")
+    problem(desk_of(beta).post(url, {}), 404, "account_unknown")
+    problem(desk_of(alpha, scopes=("pool:read",)).post(url, {}), 403, "scope_missing")
+    assert ExchangeAccount.objects.get().status == "pending"
+    answer = desk.post(url, {})
+
+    assert (answer.status_code, answer.json()["status"], answer.json()["reason"]) == (200, "active", "")
+    assert sorted(answer.json()["permissions"]) == ["confirmed_at", "confirmed_by", "withdraw"]
+    assert desk.post(url, {}).json() == answer.json()
+
+
+def test_the_confirmation_is_documented():
+    from drf_spectacular.generators import SchemaGenerator
+
+    paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+
+    [found] = [path for path in paths if path.endswith("/accounts/{account_id}/confirm")]
+    assert list(paths[found]) == ["post"]
+    assert set(paths[found]["post"]["responses"]) >= {"200"}

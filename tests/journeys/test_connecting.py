@@ -197,7 +197,13 @@ def test_another_exchange_is_sealed_with_its_own_fields(form):
     assert secrets_in(page) + ["correct-horse" for _ in range("correct-horse" in str(page.sent))] == []
     made = ExchangeAccount.objects.get(label="Elsewhere")
     enrol(made)
-    assert sorted(Credential.objects.get(account=made).envelopes) == ["agreed", "apiKey", "password", "secret"]
+    assert sorted(Credential.objects.get(account=made).envelopes) == [
+        "agreed",
+        "apiKey",
+        "exchange",
+        "password",
+        "secret",
+    ]
 
 
 def test_a_script_that_does_not_arrive_sends_nothing(form):

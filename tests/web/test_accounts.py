@@ -322,3 +322,62 @@ def test_what_was_cut_is_told_for_a_week_as_neither_gain_nor_loss(stage, browser
     assert "0.004 BTCUSDT of your copies was closed at the exchange, not by us." in page
     assert "What it brought is not known to us, and counts as neither gain nor loss." in page
     assert "0.005" not in page
+
+
+def unsure(stage, **changes):
+    told = {"trade": None, "withdraw": None, "transfer": None, "note": "Not told.", "confirm": True}
+    fields = {"label": "At Phemex", "status": "pending", "reason": "Look at the key there.", "permissions": told}
+    return stage.paper_account(stage.ben, **(fields | changes))
+
+
+def test_what_an_exchange_does_not_tell_its_owner_confirms(stage, browser):
+    made = unsure(stage)
+    before = browser.get("/exchange-accounts/")
+    assert "Needs your word" in text(before)
+    assert "Look at the key there. I have checked: this key cannot withdraw" in text(before)
+    page = before.content.decode()
+    assert f'id="unsure-{made.pk}">Look at the key there.' in page
+    assert f'aria-describedby="unsure-{made.pk}"' in page
+
+    answer = browser.post(f"/exchange-accounts/{made.pk}/confirm/", follow=True)
+
+    assert "At Phemex is ready to trade." in text(answer)
+    assert "Confirmed by you" in text(answer)
+    assert "I have checked" not in text(answer)
+    assert ExchangeAccount.objects.get(pk=made.pk).status == "active"
+
+
+def test_nobody_confirms_for_another(stage, browser, cast, client_at):
+    made = unsure(stage)
+    cleo = client_at("alpha.testserver", user=cast.cleo())
+
+    assert cleo.post(f"/exchange-accounts/{made.pk}/confirm/").status_code == 404
+    assert browser.get(f"/exchange-accounts/{made.pk}/confirm/").status_code == 405
+
+    assert ExchangeAccount.objects.get(pk=made.pk).status == "pending"
+
+
+def test_an_account_that_waits_for_nothing_cannot_be_confirmed(stage, browser):
+    answer = browser.post(f"/exchange-accounts/{stage.account.pk}/confirm/", follow=True)
+
+    assert "There is nothing to confirm about this account." in text(answer)
+
+
+def test_a_key_that_works_from_anywhere_is_warned_about_with_our_addresses(stage, browser, settings):
+    told = {"trade": True, "withdraw": False, "ip_restricted": False, "note": "The key works from any address."}
+    ExchangeAccount.objects.filter(pk=stage.account.pk).update(permissions=told)
+    settings.EGRESS_ADDRESSES = ["203.0.113.7", "203.0.113.8"]
+
+    page = text(browser.get("/exchange-accounts/"))
+
+    assert "The key works from any address. Our addresses: 203.0.113.7 , 203.0.113.8 ." in page
+    ExchangeAccount.objects.filter(pk=stage.account.pk).update(permissions=told | {"ip_restricted": True, "note": ""})
+    assert "Our addresses" not in text(browser.get("/exchange-accounts/"))
+
+
+def test_an_exchange_that_is_asked_in_the_background_is_said_to_be(stage, browser):
+    made = unsure(stage, exchange="phemex", environment="live")
+
+    answer = browser.post(f"/exchange-accounts/{made.pk}/check/", follow=True)
+
+    assert "The exchange is being asked about At Phemex. The answer is here in a few seconds." in text(answer)

@@ -74,7 +74,7 @@ async function send(form, submitter) {
   const entries = entriesOf(form);
   const fields = checked(entries, asked.rules, faultOf);
   if (!fields) return;
-  fields.agreed = agreedOf(form, asked.agreed);
+  Object.assign(fields, asked.beside, {agreed: agreedOf(form, asked.agreed)});
   if (!fields.agreed) return tell(form, LIMITS);
   hide(form, "sealed", seal({key: asked.key, tenant: asked.tenant, account: asked.account, fields}));
   hide(form, "account", asked.account_id);
