@@ -119,7 +119,7 @@ def credential_fields(exchange: str) -> list[CredentialField]:
     return exchanges.fields_of(exchange)
 
 
-@sensitive_variables("credentials", "entered", "sealed")
+@sensitive_variables("credentials", "entered", "sealed", "value")
 def connect_account(
     *, owner_id: UUID, exchange: str, environment: str, label: str, credentials: Mapping[str, str], actor: str
 ) -> AccountRef:

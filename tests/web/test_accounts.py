@@ -3,12 +3,15 @@
 import http.server
 import json
 import re
+import sys
 import threading
 from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from django.core.signals import got_request_exception
+from django.views.debug import get_exception_reporter_class
 from nacl.public import PrivateKey
 
 from citadel.intake.models import IntakeKey
@@ -225,3 +228,25 @@ def test_what_was_cut_is_told_for_a_week_as_neither_gain_nor_loss(stage, browser
     assert "0.004 BTCUSDT of your copies was closed at the exchange, not by us." in page
     assert "What it brought is not known to us, and counts as neither gain nor loss." in page
     assert "0.005" not in page
+
+
+def test_the_report_of_a_mistake_shows_nothing_of_what_was_typed(alpha, stage, browser, settings):
+    settings.DEBUG, browser.raise_request_exception = False, False
+    IntakeKey.objects.create(kid="broken", public=b"short", created_at=clock.now())
+    reports = []
+
+    def report(request, **_):
+        made = get_exception_reporter_class(request)(request, *sys.exc_info())
+        reports.append(made.get_traceback_html() + made.get_traceback_text())
+
+    got_request_exception.connect(report)
+    try:
+        answer = browser.post("/exchange-accounts/new/", entered(environment="paper"))
+    finally:
+        got_request_exception.disconnect(report)
+
+    [shown] = reports
+    assert answer.status_code == 500
+    assert "owner_id" in shown
+    assert [one for one in (API_KEY, SECRET) if one in shown + answer.text] == []
+    assert not ExchangeAccount.objects.filter(label="Main").exists()
