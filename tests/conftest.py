@@ -50,7 +50,7 @@ TOGETHER = {
     ),
 }
 """Files that share what takes long to start, and so go to one test process."""
-LONG = (*itertools.chain(*TOGETHER.values()), "tests/tenants/test_stock_engine")
+LONG = (*itertools.chain(*TOGETHER.values()), "tests/tenants/test_stock_engine", "tests/local/test_leaks")
 """What takes longest begins first, so that no process has it left when the others are done."""
 
 PATIENT = "tests/trading/engine"
