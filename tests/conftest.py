@@ -42,6 +42,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 TOGETHER = {
     "the browser": ("tests/journeys/",),
+    "whole stacks": ("tests/local/test_leaks", "tests/local/test_rotation"),  # one at a time: they want the same port
     "warm processes": (
         "tests/trading/test_sentinel",
         "tests/core/test_dead",
@@ -50,7 +51,7 @@ TOGETHER = {
     ),
 }
 """Files that share what takes long to start, and so go to one test process."""
-LONG = (*itertools.chain(*TOGETHER.values()), "tests/tenants/test_stock_engine", "tests/local/test_leaks")
+LONG = (*itertools.chain(*TOGETHER.values()), "tests/tenants/test_stock_engine")
 """What takes longest begins first, so that no process has it left when the others are done."""
 
 PATIENT = "tests/trading/engine"

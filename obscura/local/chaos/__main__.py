@@ -6,9 +6,9 @@ import argparse
 import sys
 
 from obscura.local import stack
-from obscura.local.chaos import copies, secrets
+from obscura.local.chaos import copies, rotation, secrets
 
-SCENARIOS = {"copies": copies, "secrets": secrets}
+SCENARIOS = {"copies": copies, "rotation": rotation, "secrets": secrets}
 
 
 def main() -> int:
