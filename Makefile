@@ -50,7 +50,7 @@ bench: setup ## Measure: ARGS="copies --followers 1000 --json", ARGS="start --js
 matrix: .venv/.ready ## Compare decoys with stock ccxt on every exchange: ARGS="--only binance,okx", ARGS=--record
 	@$(PY) -m citadel.matrix $(ARGS)
 
-chaos: setup ## Kill processes while leads trade: ARGS="copies --kills 5 --json"
+chaos: setup ## Kill processes while leads trade: ARGS="copies --kills 5 --json"; look for secrets: ARGS="secrets --json"; rotate keys: ARGS="rotation --json"
 	@$(PY) -m obscura.local.chaos $(ARGS)
 
 # -- checks --------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ continued.
 from __future__ import annotations
 
 import json
+import time
 from typing import NamedTuple
 
 from django.conf import settings
@@ -30,6 +31,9 @@ FIRST_OWN = 2
 
 BATCH = 250
 """Envelopes wrapped anew at a time: some five milliseconds of the signer's, in which orders wait."""
+
+SLICE_S = 1.0
+"""A worker wraps for so long at a stretch: sweeps that look after orders wait for it in the same queue."""
 
 WAITS = frozenset(
     {"key_pending", "not_attested", "provider_unavailable", "quorum_missing", "provider_denied", "share_tampered"}
@@ -117,24 +121,28 @@ def rotate(*, actor: str) -> int:
         signer.close()
 
 
-def rewrap() -> Rewrapped:
+def rewrap(*, after: int = 0) -> Rewrapped:
     """Wrap everything anew that is not under the active version, then give up the versions before it.
 
-    Safe to run twice and beside itself, and to be killed at any moment.
+    For a while; what is left then is promised to whoever comes next. Safe to run twice and beside itself, and to be
+    killed at any moment.
 
+    :param after: the credentials up to this id were seen before; what of them does not open is not tried again
     :raises citadel.client.SignerUnavailable, citadel.client.SignerRefused: the signer cannot do it now
     """
     newest = KeyVersion.objects.filter(state=State.ACTIVE).values_list("version", flat=True).first()
     if newest is None:
         return Rewrapped(0, 0, finished=True)
     done = unreadable = 0
-    signer = SignerClient(run_dir=settings.RUN_DIR)
+    signer, last, end = SignerClient(run_dir=settings.RUN_DIR), after, time.monotonic() + SLICE_S
     try:
-        last = 0
         while rows := _batch(newest, last):
             last = rows[-1].pk
             swapped, refused = _swap(signer, rows, newest)
             done, unreadable = done + swapped, unreadable + refused
+            if time.monotonic() > end and _batch(newest, last):
+                nudge("citadel.rewrap", version=newest, after=last)
+                break
         finished = not unreadable and not _batch(newest, 0) and _give_up(signer, newest)
     finally:
         signer.close()

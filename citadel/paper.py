@@ -57,7 +57,7 @@ def _drawn() -> str:
     return "".join(secrets.choice(_LETTERS) for _ in range(64))
 
 
-@sensitive_variables("body")
+@sensitive_variables()
 def _post(path: str, body: str) -> int:
     host, _, port = os.environ.get("OBSCURA_PAPER_CONTROL", "").rpartition(":")
     if not host or not port.isdigit():

@@ -208,7 +208,7 @@ def reserve_account(*, owner_id: UUID) -> Reservation:
     return reservations.reserve(tenant=enrolment.tenant_id(), owner=owner_id, agreed=agreed)
 
 
-@sensitive_variables("credentials", "entered", "fields", "sealed")
+@sensitive_variables("credentials", "entered", "fields", "sealed", "value")
 def connect_account(
     *,
     owner_id: UUID,

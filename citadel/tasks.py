@@ -41,9 +41,9 @@ def agree(*, change_id: int, **_: object) -> None:
 
 
 @nudged("citadel.rewrap")
-def rewrap(**_: object) -> None:
+def rewrap(*, after: int = 0, **_: object) -> None:
     """Wrap a tenant's envelopes under its active key version. Killed, it comes back and goes on."""
-    services.rewrap_envelopes()
+    services.rewrap_envelopes(after=after)
 
 
 @nudged("citadel.forget")

@@ -42,6 +42,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 TOGETHER = {
     "the browser": ("tests/journeys/",),
+    "whole stacks": ("tests/local/test_leaks", "tests/local/test_rotation"),  # one at a time: they want the same port
     "warm processes": (
         "tests/trading/test_sentinel",
         "tests/core/test_dead",

@@ -133,7 +133,7 @@ def seed(*, book: Book, refs: dict[str, TenantRef], followers: int = 60) -> Cast
     :param followers: of the curated pool, over the three tenants, Ben and Cleo among them
     """
     cast = Cast()
-    _staff(book)
+    staff(book)
     wait_for_vault()
     lead = _lead(book)
     per_house = _split(followers, len(HOUSES))
@@ -141,7 +141,7 @@ def seed(*, book: Book, refs: dict[str, TenantRef], followers: int = 60) -> Cast
     for house, count in zip(HOUSES, per_house, strict=True):
         with tenants.entered(house.schema), transaction.atomic():
             ours += [(house, account) for account in _people(house, count, book)]
-    _enrolled(ours)
+    enrolled(ours)
     curated = _curated(lead)
     cast.curated_pool, cast.lead_account = curated.id, lead.id
     for house, count in zip(HOUSES, per_house, strict=True):
@@ -181,7 +181,7 @@ def _split(count: int, parts: int) -> list[int]:
 # -- people --------------------------------------------------------------------------------------------------------
 
 
-def _person(email: str, *, name: str, password: str | None, roles: Sequence[str] = (), **extra: Any) -> Any:
+def person(email: str, *, name: str, password: str | None, roles: Sequence[str] = (), **extra: Any) -> Any:
     """A user of the present schema, made once; without a password nobody can sign in as them."""
     users = get_user_model().objects
     user = users.filter(email=email).first()
@@ -194,9 +194,10 @@ def _person(email: str, *, name: str, password: str | None, roles: Sequence[str]
     return user
 
 
-def _staff(book: Book) -> None:
+def staff(book: Book) -> None:
+    """Those who may see the admin sites: of the office, and of each house."""
     with tenants.entered("public"):
-        _person(
+        person(
             "office@obscura.example",
             name="Olga",
             password=book.password("office@obscura.example"),
@@ -206,13 +207,13 @@ def _staff(book: Book) -> None:
     for house in HOUSES:
         with tenants.entered(house.schema):
             email = f"admin@{house.slug}.example"
-            _person(email, name="Admin", password=book.password(email), is_staff=True, is_superuser=True)
+            person(email, name="Admin", password=book.password(email), is_staff=True, is_superuser=True)
 
 
 def _lead(book: Book) -> AccountRef:
     with tenants.entered(ZERO.schema):
         email = "ada@zero.example"
-        ada = _person(email, name="Ada", password=book.password(email), roles=[Membership.Role.TRADER])
+        ada = person(email, name="Ada", password=book.password(email), roles=[Membership.Role.TRADER])
         return _account(ada, "Ada's account", LEAD_USD)
 
 
@@ -222,7 +223,7 @@ def _people(house: House, count: int, book: Book) -> Iterator[AccountRef]:
         named = number < 2
         password = book.password(email) if named else None
         name = email.partition("@")[0].capitalize()
-        user = _person(email, name=name, password=password)
+        user = person(email, name=name, password=password)
         yield _account(user, "Paper account", FOLLOWER_USD)
         if house is ZERO and number == 0:
             yield _account(user, "Second account", FOLLOWER_USD)
@@ -236,7 +237,7 @@ def _account(user: Any, label: str, usd: str) -> AccountRef:
     return citadel.open_paper_account(owner_id=user.pk, label=label, usd=usd, actor=ACTOR)
 
 
-def _enrolled(accounts: Sequence[tuple[House, AccountRef]]) -> None:
+def enrolled(accounts: Sequence[tuple[House, AccountRef]]) -> None:
     """Wait until the worker has had every account sealed and checked.
 
     :raises NotEnrolled: it did not in time, or an account was refused

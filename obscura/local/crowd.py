@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -59,22 +59,39 @@ class Crowd:
     followers: int
 
 
-def keys() -> Keys:
-    """A fresh pair in the exchange's own form."""
-    return Keys(*("".join(secrets.choice(_LETTERS) for _ in range(64)) for _ in range(2)))
+def text() -> str:
+    """A fresh key or secret in the exchange's own form."""
+    return "".join(secrets.choice(_LETTERS) for _ in range(64))
+
+
+def keys(draw: Callable[[], str] = text) -> Keys:
+    """A fresh pair.
+
+    :param draw: what draws the secret
+    """
+    return Keys(text(), draw())
 
 
 def gather(
-    *, refs: dict[str, TenantRef], control: Control, followers: int, leads: int = 1, tag: str | None = None
+    *,
+    refs: dict[str, TenantRef],
+    control: Control,
+    followers: int,
+    leads: int = 1,
+    tag: str | None = None,
+    draw: Callable[[], str] = text,
 ) -> Crowd:
-    """End what earlier runs left; make leads with a curated pool each, and followers of all these pools."""
+    """End what earlier runs left; make leads with a curated pool each, and followers of all these pools.
+
+    :param draw: what draws their secrets
+    """
     tag = tag or secrets.token_hex(4)
     wait_for_vault()
     _dismiss()
     signer = SignerClient(run_dir=settings.RUN_DIR, timeout=10.0)
     try:
         intake, _ = signer.intake_key()
-        desk = Desk(signer=signer, intake=intake, control=control, tag=tag)
+        desk = Desk(signer=signer, intake=intake, control=control, tag=tag, draw=draw)
         led = [_lead(desk, refs[ZERO.slug], number) for number in range(leads)]
         share = [followers // len(HOUSES) + (n < followers % len(HOUSES)) for n in range(len(HOUSES))]
         for house, count in zip(HOUSES, share, strict=True):
@@ -109,10 +126,11 @@ class Desk:
     intake: bytes
     control: Control
     tag: str
+    draw: Callable[[], str] = text
 
     def accounts(self, ref: TenantRef, users: Sequence[Any], *, label: str, wallet: dict[str, str]) -> list[Any]:
         """An active paper account for each user: at the venue, in the signer's envelopes and in the database."""
-        pairs = [keys() for _ in users]
+        pairs = [keys(self.draw) for _ in users]
         rows = [
             {"api_key": pair.api_key, "secret": pair.secret, "label": f"{label}/{self.tag}", "spot": wallet,
              "usdm": {"USDT": wallet["USDT"]}}

@@ -57,7 +57,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters()
-@sensitive_variables("entered")
+@sensitive_variables()
 @page
 def new(request: HttpRequest) -> HttpResponse:
     """``/exchange-accounts/new/?exchange=``: paste a key, or open a paper account."""
@@ -176,7 +176,7 @@ def _line(one: AccountRef, names: Mapping[str, str], in_use: int, leads: bool) -
     }
 
 
-@sensitive_variables("entered")
+@sensitive_variables()
 def _connect(request: HttpRequest, exchange: str) -> AccountRef:
     if "sealed" in request.POST:
         return citadel.connect_sealed_account(
@@ -209,6 +209,7 @@ def _open_paper(request: HttpRequest) -> AccountRef:
     )
 
 
+@sensitive_variables("asked")
 def _form(asked: Mapping[str, str], exchange: str, problem: Problem | None) -> dict[str, Any]:
     """For templates/accounts/_fields.html. Of what was typed, the name and the choices go back; a key never does."""
     named: Any = problem.details.get("fields") if problem else None

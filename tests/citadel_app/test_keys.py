@@ -134,6 +134,41 @@ def test_a_rewrap_that_dies_is_continued(two, vault, monkeypatch) -> None:
     assert opens(restarted(vault)) == []
 
 
+def test_a_rewrap_takes_turns_with_other_work(two, vault, monkeypatch) -> None:
+    monkeypatch.setattr(keyring, "BATCH", 1)
+    monkeypatch.setattr(keyring, "SLICE_S", 0.0)
+    citadel.rotate_keys(actor="ada")
+    first, second = Credential.objects.order_by("pk").values_list("pk", flat=True)
+
+    rewrap_task(nudge=Nudge.objects.get(task="citadel.rewrap").pk)
+
+    assert dict(Credential.objects.values_list("pk", "key_version")) == {first: 3, second: 2}
+    assert states() == {2: "decrypt_only", 3: "active"}
+    rest = Nudge.objects.get(task="citadel.rewrap")
+    assert rest.ids == {"version": 3, "after": first}
+
+    rewrap_task(nudge=rest.pk, **rest.ids)
+
+    assert not Nudge.objects.filter(task="citadel.rewrap").exists()
+    assert states() == {2: "destroyed", 3: "active"}
+    assert opens(restarted(vault)) == []
+
+
+def test_what_does_not_open_holds_up_neither_the_rest_nor_itself_for_ever(two, vault, monkeypatch) -> None:
+    monkeypatch.setattr(keyring, "BATCH", 1)
+    monkeypatch.setattr(keyring, "SLICE_S", 0.0)
+    row = Credential.objects.order_by("pk").first()
+    Credential.objects.filter(pk=row.pk).update(envelopes=row.envelopes | {"secret": row.envelopes["apiKey"]})
+    citadel.rotate_keys(actor="ada")
+
+    assert citadel.rewrap_envelopes() == (0, 1, False)
+    assert citadel.rewrap_envelopes(after=row.pk) == (1, 0, False)
+
+    assert sorted(Credential.objects.values_list("key_version", flat=True)) == [2, 3]
+    assert states() == {2: "decrypt_only", 3: "active"}  # one is left under it
+    assert Nudge.objects.filter(task="citadel.rewrap").count() == 2  # of the rotation, and of the first turn
+
+
 def test_what_was_connected_anew_meanwhile_stays(two, vault, monkeypatch) -> None:
     citadel.rotate_keys(actor="ada")
     swap = keyring._swap

@@ -4,6 +4,7 @@ import html
 import http.server
 import json
 import re
+import sys
 import threading
 from base64 import b64decode, b64encode
 from datetime import timedelta
@@ -11,6 +12,8 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from django.core.signals import got_request_exception
+from django.views.debug import get_exception_reporter_class
 from nacl.public import PrivateKey
 
 from citadel.intake.models import IntakeKey
@@ -381,3 +384,25 @@ def test_an_exchange_that_is_asked_in_the_background_is_said_to_be(stage, browse
     answer = browser.post(f"/exchange-accounts/{made.pk}/check/", follow=True)
 
     assert "The exchange is being asked about At Phemex. The answer is here in a few seconds." in text(answer)
+
+
+def test_the_report_of_a_mistake_shows_nothing_of_what_was_typed(alpha, stage, browser, settings):
+    settings.DEBUG, browser.raise_request_exception = False, False
+    IntakeKey.objects.create(kid="broken", public=b"short", created_at=clock.now())
+    reports = []
+
+    def report(request, **_):
+        made = get_exception_reporter_class(request)(request, *sys.exc_info())
+        reports.append(made.get_traceback_html() + made.get_traceback_text())
+
+    got_request_exception.connect(report)
+    try:
+        answer = browser.post("/exchange-accounts/new/", entered(environment="paper"))
+    finally:
+        got_request_exception.disconnect(report)
+
+    [shown] = reports
+    assert answer.status_code == 500
+    assert "owner_id" in shown
+    assert [one for one in (API_KEY, SECRET) if one in shown + answer.text] == []
+    assert not ExchangeAccount.objects.filter(label="Main").exists()

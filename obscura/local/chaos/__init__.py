@@ -1,1 +1,1 @@
-"""Everything may be killed at any moment: `python -m obscura.local.chaos` does, and counts what came of it."""
+"""A running stack is hurt and searched: `python -m obscura.local.chaos` does, and counts what came of it."""

@@ -1,4 +1,4 @@
-"""`python -m obscura.local.chaos copies`: the last line is one JSON object; 0 where no law was broken."""
+"""`python -m obscura.local.chaos copies`, or another scenario: the last line is one JSON object; 0 where all held."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import argparse
 import sys
 
 from obscura.local import stack
-from obscura.local.chaos import copies
+from obscura.local.chaos import copies, rotation, secrets
+
+SCENARIOS = {"copies": copies, "rotation": rotation, "secrets": secrets}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m obscura.local.chaos", description=__doc__)
-    copies.parser(parser.add_subparsers(dest="what", required=True))
+    add = parser.add_subparsers(dest="what", required=True)
+    for scenario in SCENARIOS.values():
+        scenario.parser(add)
+    asked = parser.parse_args()
     try:
-        return copies.run(parser.parse_args())
+        return SCENARIOS[asked.what].run(asked)
     except stack.AlreadyRunning as error:
         print(f"chaos: {error.__doc__}", file=sys.stderr)
         return 1

@@ -83,7 +83,7 @@ class Killer:
 
     # the ways
     def _kill(self, name: str) -> str:
-        pid = self._pid(name)
+        pid = self.pid(name)
         os.kill(pid, signal.SIGKILL)
         return f"pid {pid}"
 
@@ -122,9 +122,9 @@ class Killer:
 
     def _restart_venue(self) -> str:
         began = time.monotonic()
-        pid = self._pid("paper")
+        pid = self.pid("paper")
         os.kill(pid, signal.SIGKILL)
-        while self._pid("paper") == pid:
+        while self.pid("paper") == pid:
             time.sleep(0.02)
         self._control.wait()
         self.slow()  # what a venue was told to do wrong, it forgets with its life
@@ -147,7 +147,7 @@ class Killer:
         self._valkey.start()
         return f"pid {pid}, back after {time.monotonic() - began:.1f} s, empty"
 
-    def _pid(self, name: str) -> int:
+    def pid(self, name: str) -> int:
         """The pid of a process; one that is just being started again is waited for."""
         end = time.monotonic() + APPEAR_S
         while time.monotonic() < end:
@@ -160,7 +160,7 @@ class Killer:
     def _child(self, name: str) -> int:
         end = time.monotonic() + APPEAR_S
         while time.monotonic() < end:
-            leader = self._pid(name)
+            leader = self.pid(name)
             children = [pid for pid in leftovers.members(leader) if pid != leader]
             if children:
                 return self._random.choice(sorted(children))
