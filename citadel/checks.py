@@ -113,3 +113,10 @@ def confirm(*, account_id: UUID, user_id: UUID, actor: str) -> ExchangeAccount:
 def due(account: ExchangeAccount) -> None:
     """Have an account's exchange asked in the background."""
     announce(AccountCheckDue(account_id=account.pk, owner_id=account.owner_id, exchange=account.exchange))
+
+
+def due_of_waiting() -> None:
+    """Have those asked about that wait in the present tenant, where nobody came for them."""
+    waiting = ExchangeAccount.objects.filter(status=Status.PENDING).exclude(exchange__in=JUDGED)
+    for account in waiting.exclude(credential__envelopes={}):
+        due(account)
