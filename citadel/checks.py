@@ -16,12 +16,14 @@ from citadel.domain.permissions import Finding, Verdict
 from citadel.domain.policy import JUDGED
 from citadel.events import AccountActivated, AccountCheckDue
 from citadel.models import Credential, ExchangeAccount
-from obscura.core import clock
+from obscura.core import clock, log
 from obscura.core.audit import write as audit
 from obscura.core.errors import Conflict, NotFound
 from obscura.core.events import announce
 
 Status = ExchangeAccount.Status
+
+_logger = log.get("citadel")
 
 
 class NothingToConfirm(Conflict):
@@ -57,7 +59,9 @@ def open_to_ask(*, account_id: UUID, signer: SignerClient) -> Facts | None:
     entry = (enrolment.tenant_id(), account_id.bytes, dict(row.envelopes))
     try:
         _, refused = signer.open([entry], keyring.held(), permits.held())
-        codes = [code for account, code in refused if account == account_id.bytes]
+        codes = [code for account, code in refused if account]
+        for code in [code for account, code in refused if not account]:
+            _logger.warning("citadel.permit_refused", code=code)
         if codes:
             raise KeyClosed(codes[0])
         return Facts(**signer.facts(account_id.bytes))
