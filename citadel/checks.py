@@ -16,12 +16,14 @@ from citadel.domain.permissions import Finding, Verdict
 from citadel.domain.policy import JUDGED
 from citadel.events import AccountActivated, AccountCheckDue
 from citadel.models import Credential, ExchangeAccount
-from obscura.core import clock
+from obscura.core import clock, log
 from obscura.core.audit import write as audit
 from obscura.core.errors import Conflict, NotFound
 from obscura.core.events import announce
 
 Status = ExchangeAccount.Status
+
+_logger = log.get("citadel")
 
 
 class NothingToConfirm(Conflict):
@@ -57,7 +59,9 @@ def open_to_ask(*, account_id: UUID, signer: SignerClient) -> Facts | None:
     entry = (enrolment.tenant_id(), account_id.bytes, dict(row.envelopes))
     try:
         _, refused = signer.open([entry], keyring.held(), permits.held())
-        codes = [code for account, code in refused if account == account_id.bytes]
+        codes = [code for account, code in refused if account]
+        for code in [code for account, code in refused if not account]:
+            _logger.warning("citadel.permit_refused", code=code)
         if codes:
             raise KeyClosed(codes[0])
         return Facts(**signer.facts(account_id.bytes))
@@ -113,3 +117,10 @@ def confirm(*, account_id: UUID, user_id: UUID, actor: str) -> ExchangeAccount:
 def due(account: ExchangeAccount) -> None:
     """Have an account's exchange asked in the background."""
     announce(AccountCheckDue(account_id=account.pk, owner_id=account.owner_id, exchange=account.exchange))
+
+
+def due_of_waiting() -> None:
+    """Have those asked about that wait in the present tenant, where nobody came for them."""
+    waiting = ExchangeAccount.objects.filter(status=Status.PENDING).exclude(exchange__in=JUDGED)
+    for account in waiting.exclude(credential__envelopes={}):
+        due(account)

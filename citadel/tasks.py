@@ -5,10 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 import celery
-from django.db.models import Q
 
-from citadel import enrolment, services
-from citadel.domain.policy import JUDGED
+from citadel import checks, enrolment, services
 from citadel.models import ExchangeAccount
 from citadel.trail import alerts, collect
 from obscura.core import log
@@ -89,9 +87,9 @@ def check_all(**_: object) -> None:
     """Ask the exchanges again what every active account's key may do, tenant by tenant; and of those that still wait,
     where nobody came to ask."""
     for tenant in scope.each(reason="permissions of exchange accounts"):
-        waiting = Q(status="pending") & ~Q(exchange__in=JUDGED) & ~Q(credential__envelopes={})
-        for account_id in ExchangeAccount.objects.filter(Q(status="active") | waiting).values_list("pk", flat=True):
+        for account_id in ExchangeAccount.objects.filter(status="active").values_list("pk", flat=True):
             try:
                 services.check_account(account_id=account_id, actor=enrolment.SYSTEM)
             except Problem as problem:
                 _logger.warning("citadel.unchecked", tenant=tenant.schema_name, code=problem.code)
+        checks.due_of_waiting()

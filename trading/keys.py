@@ -90,6 +90,8 @@ def _verdict(account: AccountRef) -> Verdict | None:
             return None
         with decoys.alone(signer) as known:
             answers = asyncio.run(_answers(account, checker, _Held(known, facts, account)))
+        if account.status == "active":  # a proxy before the exchange may say 401 too: a key is not erased for that
+            answers = [Away() if told == Refused() else told for told in answers]
         return checker.verdict(answers, _about(facts))
     except citadel.KeyClosed as closed:
         if closed.code in _OLD_FORM:
@@ -210,11 +212,11 @@ def _refusal(checker: Checker, heard: list[tuple[int, Any]], *, refused: bool, k
             _logger.error("unasked", error=kind)  # ccxt missed a field: our form does not ask for it
         return Away()
     status, answer = heard[-1]
-    codes = codes_in(answer) or [str(status)]
-    named = next((code for code in codes if code in checker.refusals), None)
+    own = codes_in(answer)
+    named = next((code for code in own or [str(status)] if code in checker.refusals), None)
     if named is not None:
         return Refused(named)
-    return Refused(codes[0]) if refused else Away()
+    return Refused(own[0] if own else "") if refused else Away()
 
 
 _PLACES = ("code", "retCode", "ret_code", "err-code", "err_code", "label")

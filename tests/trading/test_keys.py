@@ -52,6 +52,7 @@ class Peer:
         self.wallet: list[str] = []
         self.ips: list[str] = ["203.0.113.7"]
         self.away = False
+        self.proxy = False
         self.requests: list[tuple[str, str]] = []
         self.right = 0
 
@@ -59,6 +60,8 @@ class Peer:
         self.requests.append((f"{method} {target}", "\n".join([*map(": ".join, headers.items()), body])))
         if self.away:
             return 503, {"code": "50001", "msg": "Service temporarily unavailable."}
+        if self.proxy:
+            return 401, "Authorization Required"
         path = urlsplit(target).path
         if path == "/api/v5/account/config":
             return self._okx(method, target, headers, body)
@@ -271,6 +274,28 @@ def test_an_exchange_that_is_away_is_asked_again(connect, permitted, peer):
     peer.away = False
     now = asked(made)
     assert (now.status, now.reason, promises()) == ("active", "", 0)
+
+
+def test_a_401_without_the_exchanges_own_code_erases_no_key_that_was_good(connect, permitted, peer):
+    made = connect("okx", OKX)
+    asked(made)
+    peer.proxy = True
+    check_all()
+
+    now = asked(made)
+
+    assert (now.status, promises()) == ("active", 1)
+    assert Credential.objects.get().envelopes != {}
+    peer.proxy = False
+    assert (asked(made).status, promises()) == ("active", 0)
+
+
+def test_a_new_key_that_meets_a_401_is_not_taken(connect, permitted, peer):
+    peer.proxy = True
+
+    now = asked(connect("okx", OKX))
+
+    assert (now.status, now.reason) == ("refused", permissions.KEY_UNKNOWN)
 
 
 def test_nobody_at_the_other_end_is_the_same(connect, permitted, monkeypatch):
