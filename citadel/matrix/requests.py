@@ -53,7 +53,7 @@ def built(exchange: Any, endpoint: Endpoint, *, seed: int) -> Outcome:
     def build() -> Any:
         api: Any = list(endpoint.api)
         made = exchange.sign(endpoint.path, api, endpoint.method, params)
-        return {name: made[name] for name in ("url", "method", "headers", "body")}
+        return {name: made[name] or None for name in ("url", "method", "headers", "body")}
 
     return outcome(build, seed=seed)
 
