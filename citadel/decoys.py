@@ -1,10 +1,10 @@
 """Decoys: what a process that runs ccxt holds in place of an exchange secret.
 
-A decoy is a random text of the secret's shape. ccxt may do with it what it does with a secret; where it would compute a
-signature, the replaced primitive finds the decoy in a table and asks the signer. A venue that signs neither path nor
-method gets its requests from the egress alone: what ccxt is given is a mark, and `citadel.carry` has the request signed
-and sent from there. A decoy that is missed anywhere signs like a wrong secret: the venue refuses, and nothing was given
-away. Nothing here holds or ever sees a secret.
+A decoy is a random text of the secret's shape. ccxt may do with it what it does with a secret; where it would compute
+a signature, the replaced primitive finds the decoy in a table and asks the signer. A venue that signs neither path nor
+method gets its requests from the egress alone: what ccxt is given is a placeholder, and `citadel.carry` has the
+request signed and sent from there. A decoy that is missed anywhere signs like a wrong secret: the venue refuses, and
+nothing was given away. Nothing here holds or ever sees a secret.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from citadel import replaced, uses
+from citadel import bearing, replaced, uses
+from citadel.bearing import BEARS, Bearing, Bearings
 from citadel.client import SignerClient, SignerRefused
 from citadel.derivations import forms, number
 from citadel.domain.policy import query_fields
+from citadel.domain.request import basic
 from citadel.replaced import Primitive
 from citadel.shapes import Shape, like
 
@@ -77,6 +79,9 @@ class Decoys:
         self._client: Any = client
         self._carried = carried
         self._promises: dict[str, Promise] = {}
+        self.bearings = Bearings()
+        self.promised = 0
+        """Signatures that requests wait for instead of asking at once."""
         self._texts: dict[tuple[bytes, str], _Decoy] = {}
         self._table: dict[bytes, Ref] = {}
         self._numbers: dict[int, Ref] = {}
@@ -169,25 +174,61 @@ class Decoys:
         """
         if not uses.allowed(ref.exchange, uses.name(ref.field, op, ref.derivation, args)):
             raise SignerRefused(code="algorithm_not_allowed")
+        uses_now = bearing.collecting()
+        if uses_now is not None and bearing.bearable(ref.field, op, args):
+            self.promised += 1
+            return _signature(
+                op, uses_now.promise(ref.account, field=ref.field, op=op, derivation=ref.derivation, args=args)
+            )
         if ref.exchange in self._carried and op == "hmac":
             if not _is_stream(args[1]):
                 return self._promised(ref.account, args[1])
             return self._client.hmac(account=ref.account, alg=args[0], payload=args[1])
         return self._client.sign(account=ref.account, field=ref.field, op=op, derivation=ref.derivation, args=args)
 
-    def promise(self, mark: str) -> Promise | None:
-        """What a mark stands for, once."""
+    def promise(self, placeholder: str) -> Promise | None:
+        """What a placeholder stands for, once."""
         with self._lock:
-            return self._promises.pop(mark, None)
+            return self._promises.pop(placeholder, None)
+
+    def bear(self, exchange: Any, *, account: bytes) -> None:
+        """Have an instance of ccxt build requests that the vault completes and sends (citadel.carry).
+
+        :param account: whose decoys the instance has
+        """
+        original, header = exchange.sign, uses.PROFILES[exchange.id].header
+
+        def sign(*args: Any, **named: Any) -> Any:
+            with bearing.collected() as found:
+                made = original(*args, **named)
+            decoy = self._in_header(made, exchange, account, header)
+            if not found.found and not decoy:
+                return made
+            if found.mixed or found.account not in (None, account):
+                raise SignerRefused(code="request_of_two_accounts")
+            token = self.bearings.keep(Bearing(account, tuple(found.found), decoy))
+            return {**made, "headers": {**(made.get("headers") or {}), BEARS: token}}
+
+        exchange.sign = sign
+
+    def _in_header(self, made: Any, exchange: Any, account: bytes, header: uses.Header | None) -> str:
+        """The decoy that a request's headers have; empty: none."""
+        held = self._texts.get((account, header.field)) if header is not None else None
+        if held is None or header is None:
+            return ""
+        values = [str(value) for value in (made.get("headers") or {}).values()]
+        user = str(getattr(exchange, header.user) or "") if header.user else ""
+        forms = (held.text, basic(user, held.text))
+        return held.text if any(form in value for value in values for form in forms) else ""
 
     def _promised(self, account: bytes, payload: bytes) -> bytes:
-        """In place of a signature: a mark of its shape. Whoever sends the request finds it and has it sent signed."""
-        mark = secrets.token_bytes(32)
+        """A placeholder. Whoever sends the request finds it and has it sent signed."""
+        placeholder = secrets.token_bytes(32)
         with self._lock:
-            self._promises[mark.hex()] = Promise(account, payload)
+            self._promises[placeholder.hex()] = Promise(account, payload)
             while len(self._promises) > _MOST_PROMISES:
                 self._promises.pop(next(iter(self._promises)))
-        return mark
+        return placeholder
 
     def primitives(self, original: dict[str, Primitive]) -> dict[str, Primitive]:
         """Replacements for those of ccxt's primitives that take a secret, by name. What is no decoy goes to the
@@ -209,6 +250,11 @@ class Decoys:
         A digest cannot be judged, so the signer takes none for this exchange. ccxt's own hashing takes milliseconds.
         """
         return replaced.hyperliquid(self, kind)
+
+
+def _signature(op: str, placeholder: bytes) -> Any:
+    """A placeholder in the form that a use's answer has."""
+    return {"r": placeholder[:32].hex(), "s": placeholder[32:].hex(), "v": 0} if op == "ecdsa" else placeholder
 
 
 def _is_stream(payload: bytes) -> bool:

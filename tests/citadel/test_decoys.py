@@ -43,13 +43,13 @@ def test_a_request_bears_a_promise_in_place_of_its_signature(installed: Decoys) 
     for api, path in (("private", "account"), ("private", "myTrades"), ("fapiPrivateV3", "balance")):
         params = {"symbol": "BTCUSDT"} if path == "myTrades" else {}
         ours, theirs = vaulted.sign(path, [api], "GET", params), stock.sign(path, [api], "GET", params)
-        url, _, mark = ours["url"].rpartition("&signature=")
+        url, _, placeholder = ours["url"].rpartition("&signature=")
         expected, _, signature = theirs["url"].rpartition("&signature=")
 
-        assert url == expected and mark != signature and len(mark) == 64
+        assert url == expected and placeholder != signature and len(placeholder) == 64
         assert ours | {"url": ""} == theirs | {"url": ""}
-        assert installed.promise(mark) == (BEN.account, url.partition("?")[2].encode())
-        assert installed.promise(mark) is None
+        assert installed.promise(placeholder) == (BEN.account, url.partition("?")[2].encode())
+        assert installed.promise(placeholder) is None
     assert given["apiKey"] == BEN.api_key and given["secret"] != BEN.secret and len(given["secret"]) == 64
 
 
