@@ -8,11 +8,13 @@ goes over the ordinary session.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from citadel.client import UNSENT, Chunk, ChunkSender, Row, SignerRefused, SignerUnavailable
+from citadel.bearing import BEARS, Bearing
+from citadel.client import UNSENT, CarriedRequest, Chunk, ChunkSender, Result, Row, SignerRefused, SignerUnavailable
 from citadel.decoys import Decoys
 from citadel.domain.policy import HOSTS
 
@@ -46,8 +48,8 @@ class Carrier:
         :raises VenueSilent: the venue does not
         """
         parts = urlsplit(url)
-        payload, found, mark = (body or parts.query).rpartition(_SIGNATURE)
-        promise = self._decoys.promise(mark) if found else None
+        payload, found, placeholder = (body or parts.query).rpartition(_SIGNATURE)
+        promise = self._decoys.promise(placeholder) if found else None
         if promise is None:
             return None
         place = _MARKETS.get(parts.hostname or "")
@@ -69,6 +71,41 @@ class Carrier:
                 )
             )
         )[0]
+        return self._answer(result)
+
+    async def carry_bearing(
+        self, bearing: Bearing, *, environment: str, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> CarriedAnswer:
+        """The venue's answer to a request that the vault completes.
+
+        :raises SignerRefused, SignerUnavailable, VenueSilent: as `carry` does
+        """
+        request = CarriedRequest(
+            account=bearing.account,
+            env=environment,
+            method=method,
+            url=url,
+            headers=list(headers.items()),
+            body=body,
+            uses=bearing.uses,
+            decoy=bearing.decoy,
+            not_after_ms=int(time.time() * 1000) + FENCE_MS,
+            timeout_ms=TIMEOUT_MS,
+            address=self._address,
+        )
+        return self._answer(await self._sender.carry(request))
+
+    def borne(self, token: str) -> Bearing:
+        """What a request bears, by its token.
+
+        :raises SignerRefused: nobody knows it any more
+        """
+        bearing = self._decoys.bearings.take(token)
+        if bearing is None:
+            raise SignerRefused(code="request_forgotten")
+        return bearing
+
+    def _answer(self, result: Result) -> CarriedAnswer:
         self.carried += 1
         if result.status > 0:
             return CarriedAnswer(result.status, result.body, result.headers)
@@ -100,9 +137,21 @@ class _Request:
 
     async def __aenter__(self) -> Any:
         data = self._options.get("data")
-        body = data.decode() if isinstance(data, bytes) else ""
-        answer = await self._session.carrier.carry(
-            environment=self._session.environment, method=self._method, url=str(self._url), body=body
+        body = data if isinstance(data, bytes) else b""
+        carrier, environment = self._session.carrier, self._session.environment
+        headers = dict(self._options.get("headers") or {})
+        token = headers.pop(BEARS, None)
+        if token is not None:
+            return await carrier.carry_bearing(
+                carrier.borne(token),
+                environment=environment,
+                method=self._method,
+                url=str(self._url),
+                headers=headers,
+                body=body,
+            )
+        answer = await carrier.carry(
+            environment=environment, method=self._method, url=str(self._url), body=body.decode("utf-8", "replace")
         )
         if answer is not None:
             return answer
@@ -130,6 +179,9 @@ class CarriedSession:
 
     def put(self, url: Any, **options: Any) -> _Request:
         return _Request(self, "PUT", url, options)
+
+    def patch(self, url: Any, **options: Any) -> _Request:
+        return _Request(self, "PATCH", url, options)
 
     def delete(self, url: Any, **options: Any) -> _Request:
         return _Request(self, "DELETE", url, options)

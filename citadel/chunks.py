@@ -60,6 +60,27 @@ class Chunk(NamedTuple):
     address: str = ""
 
 
+class CarriedRequest(NamedTuple):
+    """A request of ccxt's that waits for signatures or a secret (citadel.bearing).
+
+    :param account: 16 bytes
+    :param uses: what its placeholders stand for, in the order they were made
+    :param decoy: what a header has in place of the secret; empty: none
+    """
+
+    account: bytes
+    env: str
+    method: str
+    url: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    uses: Sequence[Any]
+    decoy: str
+    not_after_ms: int
+    timeout_ms: int
+    address: str = ""
+
+
 class Result(NamedTuple):
     """How one row ended.
 
@@ -109,7 +130,21 @@ class ChunkSender:
         :param on_results: also called with results as they arrive, all of them, before `send` returns
         :raises ValueError: a row number occurs twice
         """
-        flight = _Flight(self, chunk, on_results)
+        flight = _Flight(self, chunk.rows, chunk.not_after_ms, chunk.timeout_ms, on_results)
+        question = {
+            "op": "send", "venue": chunk.venue, "market": chunk.market, "env": chunk.env, "method": chunk.method,
+            "path": chunk.path, "head": chunk.head, "rows": chunk.rows, "not_after_ms": chunk.not_after_ms,
+            "timeout_ms": chunk.timeout_ms, "urgent": chunk.urgent, "address": chunk.address,
+        }  # fmt: skip
+        return await self._fly(flight, question)
+
+    async def carry(self, request: CarriedRequest) -> Result:
+        """Have one request completed and sent, once."""
+        rows = [Row(0, request.account, b"")]
+        flight = _Flight(self, rows, request.not_after_ms, request.timeout_ms, None)
+        return (await self._fly(flight, {"op": "carry", **request._asdict()}))[0]
+
+    async def _fly(self, flight: _Flight, question: Message) -> list[Result]:
         try:
             egress, signer = await self._links()
         except _NoLink as error:
@@ -117,15 +152,7 @@ class ChunkSender:
             return await flight.done
         ident, key = next(self._ids), os.urandom(16)
         try:
-            frame = pack(
-                {
-                    "op": "send", "id": ident, "chunk": key, "reply": egress.token, "venue": chunk.venue,
-                    "market": chunk.market, "env": chunk.env, "method": chunk.method, "path": chunk.path,
-                    "head": chunk.head, "rows": chunk.rows, "not_after_ms": chunk.not_after_ms,
-                    "timeout_ms": chunk.timeout_ms, "urgent": chunk.urgent,
-                    "address": chunk.address,
-                }
-            )  # fmt: skip
+            frame = pack({**question, "id": ident, "chunk": key, "reply": egress.token})
         except FrameTooLarge:
             flight.end(UNSENT, b"frame_too_large")
             return await flight.done
@@ -306,16 +333,18 @@ class _Flight:
         "_results", "_sender", "_signer", "_timer", "_deadline", "done",
     )  # fmt: skip
 
-    def __init__(self, sender: ChunkSender, chunk: Chunk, on_results: OnResults | None) -> None:
+    def __init__(
+        self, sender: ChunkSender, rows: Sequence[Any], not_after_ms: int, timeout_ms: int, on_results: OnResults | None
+    ) -> None:
         self._sender = sender
-        self._pending = dict.fromkeys([row[0] for row in chunk.rows])
-        if len(self._pending) != len(chunk.rows):
+        self._pending = dict.fromkeys([row[0] for row in rows])
+        if len(self._pending) != len(rows):
             raise ValueError("a row number occurs twice in one chunk")
-        self._accounts = chunk.rows
+        self._accounts = rows
         self._on_results = on_results
         self._results: list[Result] = []
         self._loop = asyncio.get_running_loop()
-        self._deadline = max(0.0, chunk.not_after_ms / 1000 - time.time()) + chunk.timeout_ms / 1000 + sender.slack
+        self._deadline = max(0.0, not_after_ms / 1000 - time.time()) + timeout_ms / 1000 + sender.slack
         self._timer: asyncio.TimerHandle | None = None
         self._egress: _Link | None = None
         self._signer: _Link | None = None

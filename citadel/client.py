@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from citadel.chunks import SILENCE, UNSENT, Chunk, ChunkSender, OnResults, Result, Row
+from citadel.chunks import SILENCE, UNSENT, CarriedRequest, Chunk, ChunkSender, OnResults, Result, Row
 from citadel.questions import Entry, SignerClient, SignerRefused, SignerUnavailable, WrappedKey
 
 __all__ = [
     "SILENCE",
     "UNSENT",
+    "CarriedRequest",
     "Chunk",
     "ChunkSender",
     "Entry",

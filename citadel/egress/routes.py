@@ -10,11 +10,13 @@ import ssl
 from collections.abc import Mapping
 from ipaddress import ip_address
 
+from citadel.domain import calls
 from citadel.domain.policy import HOSTS
 from obscura.core.wire import Pool
 
 Route = tuple[str, str, str, str]
-"""(venue, market, "paper" | "live", the address of ours, or empty for the first)."""
+"""(venue, market, "paper" | "live", the address of ours, or empty for the first). Of an exchange that no policy reads,
+the market is its host."""
 
 WANTED = (
     "retry-after",
@@ -70,14 +72,21 @@ class Routes:
 
     def _open(self, route: Route) -> Pool | None:
         venue, market, env, address = route
-        name = HOSTS.get((venue, market))
-        if name is None or (address and address not in (*self._addresses, self.prices_from)):
+        name, port = _host_of(venue, market)
+        if not name or (address and address not in (*self._addresses, self.prices_from)):
             return None
         local = address or (self._addresses[0] if self._addresses else "")
         if env == "live":
             self._trust = self._trust or ssl.create_default_context()
-            return Pool(host=name, port=443, tls=self._trust, size=self._size, wanted=WANTED, local=local)
+            return Pool(host=name, port=port, tls=self._trust, size=self._size, wanted=WANTED, local=local)
         if env == "paper" and self._paper is not None:
             host, port = self._paper
             return Pool(host=host, port=port, size=self._size, wanted=WANTED, local=local)
         return None
+
+
+def _host_of(venue: str, market: str) -> tuple[str, int]:
+    """Host and port of a route; an empty host: there is no such route."""
+    found = HOSTS.get((venue, market)) or (market if market in calls.hosts(venue) else "")
+    name, _, port = found.partition(":")
+    return name, int(port or 443)

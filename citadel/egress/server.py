@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from citadel.domain.frames import BadFrame, FrameTooLarge, Message, Splitter, pack, unpack
 from citadel.egress.chunks import Chunk
+from citadel.egress.cutting import cutting
 from citadel.egress.prices import Prices
 from citadel.egress.routes import Routes
 from citadel.processes import Log, peer_uid
@@ -57,6 +58,25 @@ class Egress:
         submit, settle = pool.submit, tracked.settle
         for row, request in rows:
             submit(request, settle(row), timeout=timeout, not_after_ms=not_after_ms, urgent=urgent)
+
+    def carry(self, message: Message) -> None:
+        """Send one request that the signer completed, and cut what it put in out of the answer."""
+        self.counts["carried"] += 1
+        reply = message["reply"]
+        if reply not in self.hearers:
+            self.counts["orphans"] += 1
+            return
+        settle = Chunk(ident=message["chunk"], rows=1, hand=self._hand_to(reply), tell=self._tell).settle(0)
+        pool = self.routes.pool((message["exchange"], message["host"], message["env"], message["address"]))
+        if pool is None:
+            settle(Answer(UNSENT, b"no_route", 0, int(time.time() * 1000), None))
+            return
+        pool.submit(
+            message["request"],
+            cutting(settle, message["hide"]),
+            timeout=message["timeout_ms"] / 1000,
+            not_after_ms=message["not_after_ms"],
+        )
 
     def stats(self) -> Message:
         return {
@@ -139,6 +159,8 @@ class Caller(asyncio.Protocol):
         ident, op = message.get("id"), message.get("op")
         if op == "deliver":
             self._deliver(message)
+        elif op == "carry":
+            self._carry(message)
         elif type(ident) is not int:
             self._refuse(None, "bad_request")
         elif op == "hello":
@@ -201,6 +223,14 @@ class Caller(asyncio.Protocol):
         else:
             self._egress.deliver(message, self)
 
+    def _carry(self, message: Message) -> None:
+        if self._uid not in self._egress.signer_uids:
+            self._refuse(None, "signer_only")
+        elif not all(type(message.get(name)) is kind for name, kind in _CARRIED.items()):
+            self._refuse(None, "bad_fields")
+        else:
+            self._egress.carry(message)
+
     def _refuse(self, ident: int | None, code: str) -> None:
         self._egress.counts[f"refused:{code}"] += 1
         self.write(pack({"id": ident, "ok": False, "code": code, "message": code.replace("_", " ")}))
@@ -209,6 +239,11 @@ class Caller(asyncio.Protocol):
 _CHUNK = {
     "chunk": bytes, "reply": bytes, "venue": str, "market": str, "env": str, "address": str,
     "not_after_ms": int, "timeout_ms": int, "urgent": bool, "orders": bool, "rows": list,
+}  # fmt: skip
+
+_CARRIED = {
+    "chunk": bytes, "reply": bytes, "exchange": str, "host": str, "env": str, "address": str,
+    "not_after_ms": int, "timeout_ms": int, "request": bytes, "hide": list,
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from nacl.public import PrivateKey
 
 from citadel import processes
 from citadel.attestation import required
+from citadel.domain import calls
 from citadel.domain.agreement import USUAL_CAPS, CapsInvalid, read_caps
 from citadel.processes import KeyMissing, read_key
 from citadel.signer import sandbox
@@ -70,6 +71,7 @@ def main() -> int:
     journal = Journal(configured.state_folder())
     path = directory / "signer.sock"
     listener = processes.listen(path, group=own)
+    calls.recorded()  # a user of its own may not be allowed to read our files
     if own is not None:
         sandbox.become(own)
         processes.harden()  # a change of user undoes it

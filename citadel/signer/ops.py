@@ -17,9 +17,13 @@ from fido2.cose import ES256, RS256, CoseKey, EdDSA
 from nacl.public import PrivateKey
 
 from citadel import sealing, uses
+from citadel.bearing import bearable
 from citadel.domain import agreement, envelope, mandate, permit, policy
 from citadel.domain.frames import BadFrame, FrameTooLarge, Message, pack, unpack
+from citadel.domain.request import NotCarried
 from citadel.processes import Log
+from citadel.signer import carrying
+from citadel.signer.carrying import Carrying
 from citadel.signer.forward import EgressLink
 from citadel.signer.keys import Keyring, SigningKey
 from citadel.signer.ledger import Ledger
@@ -74,6 +78,7 @@ class Signer:
         self._stated: Message = {"mode": "off"}
         self._settled = True
         self._primitives, self._starknet = Primitives(size=keys.size, starknet=starknet), starknet
+        self._carrying = Carrying(primitives=self._primitives, ledger=ledger, egress=egress, trail=self._trail)
         self._public = bytes(intake.public_key)
         self._kid = hashlib.sha256(self._public).hexdigest()[:16]
         self._chunks: OrderedDict[bytes, None] = OrderedDict()
@@ -101,6 +106,7 @@ class Signer:
             "sign": (
                 self._sign, {"account": bytes, "field": str, "primitive": str, "derivation": str, "args": list},
             ),
+            "carry": (self._carrying.carry, carrying.FIELDS),
             "send": (
                 self._send,
                 {
@@ -175,7 +181,7 @@ class Signer:
             return pack({"id": ident, "ok": True, **answer})
         except (
             BadFrame, FrameTooLarge, Refused, PrimitiveRefused, envelope.EnvelopeError, sealing.SealedError, KeyPending,
-            ProviderError, agreement.AgreementRefused,
+            ProviderError, agreement.AgreementRefused, NotCarried,
         ) as error:  # fmt: skip
             return self.refusal(ident, error.code, message)
         except Exception as error:  # noqa: BLE001 - one bad request must not end signing for all; only the kind is told
@@ -228,6 +234,7 @@ class Signer:
             "audited": self._trail.sequence,
             **self._ledger.counts(),
             **self.counts,
+            **self._carrying.counts,
         }
 
     def _audit(self, message: Message) -> Message:
@@ -265,15 +272,24 @@ class Signer:
         return dict(self._primitives.facts(_account(message["account"])))
 
     def _sign(self, message: Message) -> Message:
-        """A signature over what no policy reads: for an exchange that the account's tenant has permitted."""
+        """A signature over what no policy reads: for an exchange that the account's tenant has permitted.
+
+        What belongs into a request is put into it here, and the request sent: it is not signed for whoever asks.
+        """
         account = _account(message["account"])
-        if not self._ledger.permitted(*self._primitives.owner(account)):
+        tenant, exchange = self._primitives.owner(account)
+        if bearable(message["field"], message["primitive"], message["args"] or [""]):
+            raise Refused("request_leaves_from_vault")
+        if not self._ledger.permitted(tenant, exchange):
             raise Refused("unchecked_not_permitted")
         signature = self._primitives.sign(
             account=account, field=message["field"], op=message["primitive"], derivation=message["derivation"],
             args=message["args"],
         )  # fmt: skip
         self.counts["unread_signed"] += 1
+        use = uses.name(message["field"], message["primitive"], message["derivation"], message["args"])
+        facts = {"tenant": tenant, "account": account.hex(), "exchange": exchange, "use": use}
+        self._trail.note("signed_unread", facts, _now_ms())
         return {"signature": signature}
 
     def _key(self, account: bytes) -> SigningKey:

@@ -130,6 +130,16 @@ class Primitives:
             },
         }
 
+    def for_header(self, account: bytes, header: uses.Header) -> tuple[str, str]:
+        """The secret that an exchange wants in a header, and the user before it. It goes to the egress and no further.
+
+        :raises PrimitiveRefused: codes ``unknown_account``, ``unknown_field``
+        """
+        fields = self._held(account).fields
+        if header.field not in fields or (header.user and header.user not in fields):
+            raise PrimitiveRefused("unknown_field")
+        return fields[header.field], fields[header.user] if header.user else ""
+
     def sign(self, *, account: bytes, field: str, op: str, derivation: str, args: Sequence[Any]) -> Signature:
         """One signature with one form of one field.
 
