@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
-from urllib.parse import urlsplit
 
 from citadel import decoys, uses
+from citadel.bearing import BEARS, Bearing
 from citadel.client import SignerClient, SignerRefused
 from citadel.decoys import Decoys, Facts
 from citadel.domain.frames import pack, unpack
-from citadel.domain.headers import NotSubstituted, substitute
+from citadel.domain.request import NotCarried, Request
 from citadel.matrix.credentials import credential
 from citadel.matrix.methods import LEFT_OUT, METHODS
 from citadel.matrix.requests import Endpoint, Outcome, built, endpoints, outcome
+from citadel.signer.carrying import completed
 from citadel.signer.primitives import PrimitiveRefused, Primitives
 
 _ACCOUNT = bytes(15) + b"\1"
@@ -70,6 +69,16 @@ class Direct:
         except PrimitiveRefused as error:
             raise SignerRefused(code=error.code) from None
         return unpack(pack({"signature": signature})[4:])["signature"]
+
+    def complete(self, bearing: Bearing, request: Request) -> Request:
+        """What the signer would hand to the egress."""
+        self.asked += 1
+        self.uses |= {uses.name(use.field, use.op, use.derivation, use.args) for use in bearing.uses}
+        asked = unpack(pack({"uses": bearing.uses})[4:])["uses"]
+        whole, _ = completed(
+            self._primitives, account=bearing.account, request=request, asked=asked, decoy=bearing.decoy
+        )
+        return whole
 
 
 class _Side(NamedTuple):
@@ -127,7 +136,9 @@ def _vaulted(exchange: str, chosen: list[Endpoint], given: dict[str, str]) -> tu
     client = Direct(primitives)
     with decoys.alone(cast(SignerClient, client), carried=frozenset()) as known:
         faked = known.credentials(_ACCOUNT, exchange=exchange, facts=Facts(**primitives.facts(_ACCOUNT)))
-        side = _side(_instance(exchange, faked, given, known), exchange, chosen, (client, given, faked))
+        made = _instance(exchange, faked, given, known)
+        known.bear(made, account=_ACCOUNT)
+        side = _side(made, exchange, chosen, (client, known))
     return side, client.uses
 
 
@@ -161,24 +172,17 @@ def _instance(exchange: str, fields: dict[str, str], given: dict[str, str], know
     return made
 
 
-def _side(
-    made: Any, exchange: str, chosen: list[Endpoint], vaulted: tuple[Direct, dict[str, str], dict[str, str]] | None
-) -> _Side:
+def _side(made: Any, exchange: str, chosen: list[Endpoint], vaulted: tuple[Direct, Decoys] | None) -> _Side:
     outcomes: list[Outcome] = []
     signed: list[bool] = []
     calls = METHODS[exchange](made) if exchange in METHODS else []
-    header = uses.PROFILES[exchange].header
     for seed, one in enumerate([*chosen, *calls]):
-        before = vaulted[0].asked if vaulted else 0
+        before = vaulted[0].asked + vaulted[1].promised if vaulted else 0
         came = built(made, one, seed=seed) if isinstance(one, Endpoint) else outcome(_bound(one, made), seed=seed)
-        placed = False
-        if vaulted and header and isinstance(one, Endpoint) and came.request is not None:
-            real, fake = vaulted[1][header.field], vaulted[2][header.field]
-            user = vaulted[1].get(header.user, "")
-            if _carries(came.request, fake, user):
-                came, placed = _substituted(came.request, one, decoy=fake, secret=real, user=user), True
+        if vaulted and isinstance(one, Endpoint) and came.request is not None:
+            came = _completed(came.request, *vaulted)
         outcomes.append(came)
-        signed.append(placed or (vaulted is not None and vaulted[0].asked > before))
+        signed.append(vaulted is not None and vaulted[0].asked + vaulted[1].promised > before)
     return _Side(outcomes, signed)
 
 
@@ -186,17 +190,36 @@ def _bound(call: Any, made: Any) -> Any:
     return lambda: call(made)
 
 
-def _carries(request: dict[str, Any], decoy: str, user: str) -> bool:
-    basic = base64.standard_b64encode(f"{user}:{decoy}".encode()).decode()
-    return any(form in str(value) for value in (request["headers"] or {}).values() for form in (decoy, basic))
-
-
-def _substituted(request: dict[str, Any], endpoint: Endpoint, *, decoy: str, secret: str, user: str) -> Outcome:
-    parts = urlsplit(request["url"])
-    paths = [(endpoint.method, re.escape(parts.path))]
+def _completed(request: dict[str, Any], direct: Direct, known: Decoys) -> Outcome:
+    """The request as it leaves the vault, where it is one that the vault completes."""
+    headers = dict(request["headers"] or {})
+    bearing = known.bearings.take(headers.pop(BEARS, ""))
+    if bearing is None:
+        return Outcome(request)
     try:
-        return Outcome(
-            substitute(request, decoy=decoy, secret=secret, user=user, hosts={parts.netloc}, paths=paths)
-        )  # fmt: skip
-    except NotSubstituted as error:
+        whole = direct.complete(bearing, _as_sent(request, headers))
+    except (NotCarried, PrimitiveRefused) as error:
         return Outcome(None, error.code)
+    body = request["body"]
+    return Outcome(
+        {
+            "url": whole.url,
+            "method": whole.method,
+            "headers": {name: _alike(value, headers[name]) for name, value in whole.headers} or None,
+            "body": whole.body if isinstance(body, bytes) else whole.body.decode() if body else body,
+        }
+    )
+
+
+def _as_sent(request: dict[str, Any], headers: dict[str, Any]) -> Request:
+    body = request["body"] or b""
+    return Request(
+        request["method"],
+        request["url"],
+        tuple((name, str(value)) for name, value in headers.items()),
+        body.encode() if isinstance(body, str) else body,
+    )
+
+
+def _alike(value: str, before: Any) -> Any:
+    return before if value == str(before) else value
