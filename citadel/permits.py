@@ -10,14 +10,12 @@ from citadel.client import SignerClient
 from citadel.domain import exchanges
 from citadel.domain.permit import Permit, seal
 from citadel.domain.policy import JUDGED
-from citadel.events import AccountCheckDue
 from citadel.mandates import KEY, MandateKeyMissing
-from citadel.models import ExchangeAccount, UncheckedSigning
+from citadel.models import UncheckedSigning
 from citadel.processes import KeyMissing, read_key
 from obscura.core import clock, log
 from obscura.core.audit import write as audit
 from obscura.core.errors import Invalid
-from obscura.core.events import announce
 from obscura.core.nudge.send import nudge
 
 _logger = log.get("citadel")
@@ -33,7 +31,7 @@ class NeverUnchecked(Invalid):
 def switch(*, exchange: str, on: bool, actor: str) -> None:
     """Let the vault sign for an exchange of the present tenant what it cannot read, or let it no more.
 
-    Its accounts that wait for a check are asked about anew. Switching it to what it is already changes nothing.
+    Switching it to what it is already changes nothing.
 
     :raises NeverUnchecked: the exchange's requests are read, or there is no such exchange
     :raises MandateKeyMissing: this process was not given the key
@@ -61,10 +59,6 @@ def switch(*, exchange: str, on: bool, actor: str) -> None:
             number=row.number,
         )
         nudge("citadel.tell_permits")
-        if on:
-            waiting = ExchangeAccount.objects.filter(exchange=exchange, status=ExchangeAccount.Status.PENDING)
-            for account_id, owner_id in waiting.exclude(credential__envelopes={}).values_list("pk", "owner_id"):
-                announce(AccountCheckDue(account_id=account_id, owner_id=owner_id, exchange=exchange))
 
 
 def held() -> list[bytes]:

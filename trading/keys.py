@@ -1,7 +1,8 @@
 """Ask an exchange what an account's key may do: through ccxt, with decoys, the questions that its checker names.
 
-For every exchange but Binance, which the vault asks itself. No secret comes here: what ccxt signs with is a decoy, and
-the signer gives a signature only where the tenant has permitted it.
+For every exchange but Binance, which the vault asks itself. No secret and no signature comes here: what ccxt signs with
+is a decoy, and the vault completes the request and sends it. A wallet's signatures are another matter: the signer gives
+them where the tenant has permitted it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from django.conf import settings
 
 from citadel import decoys
 from citadel import services as citadel
-from citadel.client import SignerClient, SignerRefused
+from citadel.carry import CarriedSession, Carrier
+from citadel.client import ChunkSender, SignerClient, SignerRefused
 from citadel.decoys import Facts
 from citadel.domain.permissions import (
     AWAY,
     NOT_ASKED,
-    NOT_PERMITTED,
     OTHER_FORM,
     SECRET_MALFORMED,
     Finding,
@@ -105,8 +106,6 @@ def _verdict(account: AccountRef) -> Verdict | None:
 
 def _unsigned(code: str) -> Verdict:
     """What it comes to that the signer gave no signature for a question."""
-    if code == "unchecked_not_permitted":
-        return unasked(NOT_PERMITTED)
     if code == "key_malformed":
         return Verdict(Finding.BAD, SECRET_MALFORMED)
     if code == "unknown_account":  # the signer was started anew between opening and signing, or is very full
@@ -145,18 +144,22 @@ async def _answers(account: AccountRef, checker: Checker, held: _Held) -> list[T
     )
     known = {**held.facts.public, "signer": _signer_address(held.facts)}
     answers: list[Told] = []
-    async with aiohttp.ClientSession(connector=connector, trust_env=False) as session:
-        try:
-            async with asyncio.timeout(ALL_S):
-                for question in checker.questions:
-                    told = await _asked(question, checker, account.exchange, held, session, known, answers)
-                    answers.append(told)
-                    if isinstance(told, Away) or (isinstance(told, Refused) and not _untold(checker, told)):
-                        break
-                    if not isinstance(told, Refused):
-                        known |= permissions.given(question, told)
-        except TimeoutError:
-            answers.append(Away())
+    sender = ChunkSender(run_dir=settings.RUN_DIR)
+    carrier = Carrier(decoys=held.decoys, sender=sender, address=account.address)
+    try:
+        async with aiohttp.ClientSession(connector=connector, trust_env=False) as http, asyncio.timeout(ALL_S):
+            session = CarriedSession(http=http, carrier=carrier, environment=account.environment)
+            for question in checker.questions:
+                told = await _asked(question, checker, account.exchange, held, session, known, answers)
+                answers.append(told)
+                if isinstance(told, Away) or (isinstance(told, Refused) and not _untold(checker, told)):
+                    break
+                if not isinstance(told, Refused):
+                    known |= permissions.given(question, told)
+    except TimeoutError:
+        answers.append(Away())
+    finally:
+        await sender.close()
     return answers
 
 
@@ -165,7 +168,7 @@ def _untold(checker: Checker, told: Refused) -> bool:
 
 
 async def _asked(
-    question: Question, checker: Checker, exchange: str, held: _Held, session: aiohttp.ClientSession,
+    question: Question, checker: Checker, exchange: str, held: _Held, session: CarriedSession,
     known: Mapping[str, str], answers: list[Told],
 ) -> Told:  # fmt: skip
     try:
@@ -176,7 +179,7 @@ async def _asked(
 
 
 async def _put(
-    name: str, method: str, params: dict[str, str], checker: Checker, held: _Held, session: aiohttp.ClientSession
+    name: str, method: str, params: dict[str, str], checker: Checker, held: _Held, session: CarriedSession
 ) -> Told:
     """One question by ccxt's method of that name, and its answer, or what the exchange's refusal says."""
     import ccxt.async_support  # two seconds, for the process that asks alone
@@ -184,6 +187,7 @@ async def _put(
     heard: list[tuple[int, Any]] = []
     options = {"session": session, "enableRateLimit": False, "timeout": QUESTION_MS}
     made = getattr(ccxt.async_support, name)({**options, **held.credentials()})
+    held.decoys.bear(made, account=held.account.id.bytes)
     judge = made.handle_errors
 
     def listening(

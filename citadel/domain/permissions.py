@@ -30,10 +30,6 @@ NOT_ASKED = (
     "This exchange cannot be asked here what a key may do. Look at the key there and confirm that it may trade and "
     "cannot withdraw or transfer."
 )
-NOT_PERMITTED = (
-    "What is signed for this exchange cannot be read, and your provider has not permitted it, so it is not asked. "
-    "Confirm that this key may trade and cannot withdraw or transfer."
-)
 SECRET_MALFORMED = (
     "The secret is not what this exchange gives out. Copy it again, whole, and connect the account again."
 )

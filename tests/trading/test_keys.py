@@ -20,9 +20,13 @@ from urllib.parse import urlsplit
 import ccxt.async_support
 import pytest
 
+from citadel import enrolment
 from citadel import services as citadel
 from citadel.client import SignerRefused, SignerUnavailable
 from citadel.domain import permissions
+from citadel.domain.calls import READ, kind_of
+from citadel.domain.policy import JUDGED
+from citadel.matrix.calls import addresses
 from citadel.models import Credential, ExchangeAccount, UncheckedSigning
 from citadel.tasks import check_all
 from citadel.tasks import enrol as enrol_task
@@ -35,7 +39,7 @@ from tenants.scope import entered
 from tests.citadel.support import Vault
 from trading.keys import codes_in
 from trading.tasks import check_key
-from trading.venues.permissions import checker_of
+from trading.venues.permissions import CHECKERS, ccxt_class, checker_of
 from trading.venues.permissions.amber import CONFIRM
 
 OKX = {"apiKey": "9f6c1d9e-8a11", "secret": "00112233445566778899AABBCCDDEEFF", "password": "Passphrase1"}
@@ -54,9 +58,11 @@ class Peer:
         self.away = False
         self.proxy = False
         self.requests: list[tuple[str, str]] = []
-        self.right = 0
+        self.right = self.port = 0
+        self.hosts: list[str] = []
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: str) -> tuple[int, object]:
+        self.hosts.append(headers["host"])
         self.requests.append((f"{method} {target}", "\n".join([*map(": ".join, headers.items()), body])))
         if self.away:
             return 503, {"code": "50001", "msg": "Service temporarily unavailable."}
@@ -91,8 +97,8 @@ class Peer:
 
 
 @pytest.fixture
-def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
-    """The exchanges, where ccxt finds them."""
+def peer() -> Iterator[Peer]:
+    """The exchanges, where the egress finds what is paper."""
     found = Peer()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -100,6 +106,9 @@ def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
 
         def do_GET(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
+            if headers["host"].endswith("binance.com"):  # the egress looks for prices there
+                self.send_error(404)
+                return
             body = self.rfile.read(int(headers.get("content-length", "0"))).decode()
             status, told = found.answer(self.command, self.path, headers, body)
             data = json.dumps(told).encode()
@@ -116,28 +125,19 @@ def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    here = f"http://127.0.0.1:{server.server_port}"
-    for name, urls in (("okx", {"rest": here}), ("bybit", {"public": here, "private": here})):
-        monkeypatch.setattr(ccxt.async_support, name, _at(getattr(ccxt.async_support, name), urls))
+    found.port = server.server_port
     yield found
     server.shutdown()
     server.server_close()
 
 
-def _at(kind: type, urls: dict[str, str]) -> type:
-    def describe(self: ccxt.Exchange) -> dict[str, object]:
-        return self.deep_extend(super(moved, self).describe(), {"urls": {"api": urls}})
-
-    moved = type(kind.__name__, (kind,), {"describe": describe})
-    return moved
-
-
 @pytest.fixture
-def vault(committed: None, alpha: object, settings: object) -> Iterator[Vault]:
-    """A signer that has nothing permitted yet."""
+def vault(committed: None, alpha: object, settings: object, peer: Peer) -> Iterator[Vault]:
+    """A signer that has nothing permitted yet, and an egress that reaches the peer alone."""
     with tempfile.TemporaryDirectory(prefix="obscura-") as directory:
-        pair = Vault(Path(directory), 1)
+        pair = Vault(Path(directory), peer.port)
         try:
+            pair.start_egress()
             pair.start_signer()
             settings.RUN_DIR = directory  # type: ignore[attr-defined]
             citadel.publish_intake_key()
@@ -162,16 +162,10 @@ def connect(ben, peer: Peer) -> Callable[..., AccountRef]:
         )  # fmt: skip
         promise = Nudge.objects.get(task="citadel.enrol", ids={"account_id": str(made.id)})
         enrol_task(account_id=str(made.id), nudge=promise.pk)
+        ExchangeAccount.objects.filter(pk=made.id).update(environment="paper")  # the hosts stay the exchange's own
         return citadel.account(account_id=made.id)
 
     return make
-
-
-@pytest.fixture
-def permitted(ben) -> None:
-    """The tenant's staff have switched the signing on."""
-    for exchange in ("okx", "bybit"):
-        citadel.switch_unchecked_signing(exchange=exchange, on=True, actor="staff:stella")
 
 
 def asked(account: AccountRef) -> AccountRef:
@@ -185,7 +179,7 @@ def promises(task: str = "trading.check_key") -> int:
     return Nudge.objects.filter(task=task).count()
 
 
-def test_a_good_key_is_asked_about_with_a_decoy_and_becomes_active(connect, permitted, peer):
+def test_a_good_key_is_asked_about_with_a_decoy_and_becomes_active(connect, peer):
     made = connect("okx", OKX)
     assert (made.status, promises(), peer.requests) == ("pending", 1, [])
     assert sorted(Credential.objects.get().envelopes) == ["agreed", "apiKey", "exchange", "password", "secret"]
@@ -201,7 +195,7 @@ def test_a_good_key_is_asked_about_with_a_decoy_and_becomes_active(connect, perm
     assert Entry.objects.filter(action="citadel.account.active", subject=f"account:{made.id}").count() == 1
 
 
-def test_what_ccxt_holds_is_not_the_secret(connect, permitted, peer, monkeypatch):
+def test_what_ccxt_holds_is_not_the_secret(connect, peer, monkeypatch):
     made = connect("okx", OKX)
     held = []
     kind = ccxt.async_support.okx
@@ -223,7 +217,7 @@ def test_what_ccxt_holds_is_not_the_secret(connect, permitted, peer, monkeypatch
     ("exchange", "keys", "change"),
     [("okx", OKX, {"perm": "read_only,trade,withdraw"}), ("bybit", BYBIT, {"wallet": ["Withdraw"]})],
 )
-def test_a_key_that_may_withdraw_is_refused_and_erased(connect, permitted, peer, exchange, keys, change):
+def test_a_key_that_may_withdraw_is_refused_and_erased(connect, peer, exchange, keys, change):
     vars(peer).update(change)
     made = connect(exchange, keys)
 
@@ -235,7 +229,7 @@ def test_a_key_that_may_withdraw_is_refused_and_erased(connect, permitted, peer,
     assert promises("citadel.forget") == 1
 
 
-def test_a_good_key_of_bybit_that_works_from_anywhere_is_active_with_a_warning(connect, permitted, peer):
+def test_a_good_key_of_bybit_that_works_from_anywhere_is_active_with_a_warning(connect, peer):
     peer.ips = ["*"]
     made = connect("bybit", BYBIT)
 
@@ -255,14 +249,14 @@ def test_a_good_key_of_bybit_that_works_from_anywhere_is_active_with_a_warning(c
         ("bybit", BYBIT | {"secret": "F" * 36}, permissions.SECRET_WRONG),
     ],
 )
-def test_a_key_the_exchange_does_not_take_is_refused(connect, permitted, peer, exchange, keys, reason):
+def test_a_key_the_exchange_does_not_take_is_refused(connect, peer, exchange, keys, reason):
     now = asked(connect(exchange, keys))
 
     assert (now.status, now.reason, peer.right) == ("refused", reason, 0)
     assert Credential.objects.get().envelopes == {}
 
 
-def test_an_exchange_that_is_away_is_asked_again(connect, permitted, peer):
+def test_an_exchange_that_is_away_is_asked_again(connect, peer):
     peer.away = True
     made = connect("okx", OKX)
 
@@ -276,7 +270,7 @@ def test_an_exchange_that_is_away_is_asked_again(connect, permitted, peer):
     assert (now.status, now.reason, promises()) == ("active", "", 0)
 
 
-def test_a_401_without_the_exchanges_own_code_erases_no_key_that_was_good(connect, permitted, peer):
+def test_a_401_without_the_exchanges_own_code_erases_no_key_that_was_good(connect, peer):
     made = connect("okx", OKX)
     asked(made)
     peer.proxy = True
@@ -290,7 +284,7 @@ def test_a_401_without_the_exchanges_own_code_erases_no_key_that_was_good(connec
     assert (asked(made).status, promises()) == ("active", 0)
 
 
-def test_a_new_key_that_meets_a_401_is_not_taken(connect, permitted, peer):
+def test_a_new_key_that_meets_a_401_is_not_taken(connect, peer):
     peer.proxy = True
 
     now = asked(connect("okx", OKX))
@@ -298,16 +292,17 @@ def test_a_new_key_that_meets_a_401_is_not_taken(connect, permitted, peer):
     assert (now.status, now.reason) == ("refused", permissions.KEY_UNKNOWN)
 
 
-def test_nobody_at_the_other_end_is_the_same(connect, permitted, monkeypatch):
-    kind = _at(ccxt.async_support.okx, {"rest": "http://127.0.0.1:1"})
-    monkeypatch.setattr(ccxt.async_support, "okx", kind)
+def test_nobody_at_the_other_end_is_the_same(connect, vault):
+    vault.egress.kill()
+    vault.egress.wait()
+    vault.start_egress(OBSCURA_PAPER="127.0.0.1:1")
 
     now = asked(connect("okx", OKX))
 
     assert (now.status, now.reason, promises()) == ("pending", permissions.AWAY, 1)
 
 
-def test_a_signer_that_is_away_is_waited_for(connect, permitted, vault):
+def test_a_signer_that_is_away_is_waited_for(connect, vault):
     made = connect("okx", OKX)
     vault.signer.kill()
     vault.signer.wait()
@@ -320,73 +315,87 @@ def test_a_signer_that_is_away_is_waited_for(connect, permitted, vault):
     assert asked(made).status == "active"
 
 
-def test_without_the_tenants_permit_nothing_is_asked_and_the_owner_is(connect, peer):
+def test_a_question_needs_no_permit_and_an_order_does(connect, peer, vault):
     made = connect("okx", OKX)
 
-    now = asked(made)
+    assert asked(made).status == "active"
 
-    assert (now.status, now.reason) == ("pending", permissions.NOT_PERMITTED)
-    assert (now.permissions["withdraw"], now.permissions["confirm"]) == (None, True)
-    assert (peer.requests, promises()) == ([], 0)
-    assert Credential.objects.get().envelopes != {}
-
-
-def test_switching_it_on_has_those_asked_about_that_wait(connect, peer):
-    made = connect("okx", OKX)
-    asked(made)
-    other = connect("phemex", PHEMEX)
-    asked(other)
-
-    citadel.switch_unchecked_signing(exchange="okx", on=True, actor="staff:stella")
-
-    assert [one.ids for one in Nudge.objects.filter(task="trading.check_key")] == [{"account_id": str(made.id)}]
-    now = asked(made)
-    assert (now.status, "confirm" in now.permissions) == ("active", False)
-
-
-def test_switched_off_the_signer_signs_no_more_at_once(connect, permitted, vault):
-    made = connect("okx", OKX)
-    asked(made)
     client = vault.client()
-    question = {
-        "account": made.id.bytes,
-        "field": "secret",
-        "op": "hmac",
-        "derivation": "text",
-        "args": ["sha256", b"x"],
-    }
-    assert len(client.sign(**question)) == 32
-
-    citadel.switch_unchecked_signing(exchange="okx", on=False, actor="staff:stella")
-    tell_task(nudge=Nudge.objects.filter(task="citadel.tell_permits").last().pk)
-
+    question = {"account": made.id.bytes, "field": "secret", "op": "hmac", "derivation": "text"}
     with pytest.raises(SignerRefused) as found:
-        client.sign(**question)
-    assert found.value.code == "unchecked_not_permitted"
+        client.sign(**question, args=["sha256", b"2026-11-20T10:00:00.000ZPOST/api/v5/trade/order"])
+    assert found.value.code == "request_leaves_from_vault"
     client.close()
-    check_all()
-    now = asked(made)
-    assert (now.status, now.reason) == ("active", permissions.NOT_PERMITTED)
-    assert now.permissions["confirm"] is True
 
 
-def test_another_tenants_permit_is_none_here(connect, beta, peer):
+def test_the_vault_says_what_it_sent(connect, peer, vault):
+    made = connect("bybit", BYBIT)
+    asked(made)
+
+    client = vault.client()
+    told = [(one[2], one[3]) for one in client.audit(after=0)["entries"]]
+    client.close()
+
+    carried = [facts for kind, facts in told if kind == "carried"]
+    assert [(one["exchange"], one["kind"], one["sent"]) for one in carried] == [("bybit", "read", True)]
+    assert carried[0]["request"] == "GET api.bybit.com /v5/user/query-api"
+    assert peer.hosts == ["api.bybit.com"]
+
+
+@pytest.mark.parametrize("checker", CHECKERS, ids=lambda one: one.codes[0])
+def test_whatever_a_checker_asks_the_vault_lets_through(checker):
+    """But for Binance, which the vault asks itself, and what needs no signature."""
+    for question in checker.questions:
+        for code in checker.codes:
+            public = question.method.startswith("public")
+            places = [] if public or code in JUDGED else addresses(ccxt_class(question, code), question.method)
+            assert {kind_of(code, place) for place in places} <= {READ}, (code, question.method)
+            assert places or public or code in JUDGED, (code, question.method)
+
+
+WALLET_KEY = {"privateKey": "0x" + "4" * 64}
+
+
+def wallet_answers(made: AccountRef, vault: Vault) -> str:
+    """What the signer says to whoever wants something signed with a wallet's key: "signed", or why not."""
+    client = vault.client()
+    try:
+        client.open(
+            [(enrolment.tenant_id(), made.id.bytes, Credential.objects.get().envelopes)], citadel.wrapped_keys()
+        )
+        client.sign(
+            account=made.id.bytes, field="privateKey", op="ecdsa", derivation="last64",
+            args=["secp256k1", None, b"ab" * 32],
+        )  # fmt: skip
+    except SignerRefused as refusal:
+        return refusal.code
+    finally:
+        client.close()
+    return "signed"
+
+
+def test_what_a_wallet_signs_is_signed_where_the_tenant_has_permitted_it_and_no_longer(connect, vault):
+    made = connect("aster", WALLET_KEY)
+    assert wallet_answers(made, vault) == "unchecked_not_permitted"
+
+    for on, answer in ((True, "signed"), (False, "unchecked_not_permitted")):
+        citadel.switch_unchecked_signing(exchange="aster", on=on, actor="staff:stella")
+        tell_task(nudge=Nudge.objects.filter(task="citadel.tell_permits").last().pk)
+        assert wallet_answers(made, vault) == answer
+
+    by_hand = b"\x94\x01\xa5aster\x03\xc3" + bytes(32)
+    UncheckedSigning.objects.filter(exchange="aster").update(permit=by_hand, on=True)
+    citadel.tell_permits()
+    assert wallet_answers(made, vault) == "unchecked_not_permitted"
+
+
+def test_another_tenants_permit_is_none_here(connect, beta, vault):
     with entered(beta):
-        citadel.switch_unchecked_signing(exchange="okx", on=True, actor="staff:bo")
+        citadel.switch_unchecked_signing(exchange="aster", on=True, actor="staff:bo")
         citadel.tell_permits()
         assert UncheckedSigning.objects.get().on is True
 
-    now = asked(connect("okx", OKX))
-
-    assert (now.reason, peer.requests) == (permissions.NOT_PERMITTED, [])
-
-
-def test_a_permit_written_by_hand_is_none(connect, permitted, peer):
-    UncheckedSigning.objects.filter(exchange="okx").update(permit=b"\x94\x01\xa3okx\x01\xc3" + bytes(32), on=True)
-
-    now = asked(connect("okx", OKX))
-
-    assert (now.reason, peer.requests) == (permissions.NOT_PERMITTED, [])
+    assert wallet_answers(connect("aster", WALLET_KEY), vault) == "unchecked_not_permitted"
 
 
 @pytest.mark.parametrize("exchange", ["binance", "binanceusdm", "binancecoinm", "bitmart"])
@@ -432,7 +441,7 @@ def test_an_exchange_that_cannot_be_asked_is_confirmed_by_its_owner_alone(connec
     assert again.permissions["confirmed_at"] == done.permissions["confirmed_at"]
 
 
-def test_a_word_given_for_less_does_not_hold_for_more(connect, ben, permitted, peer):
+def test_a_word_given_for_less_does_not_hold_for_more(connect, ben, peer):
     peer.perm = "read_only,trade,something_new"
     made = connect("okx", OKX)
     assert asked(made).permissions["confirm"] is True
@@ -448,7 +457,7 @@ def test_a_word_given_for_less_does_not_hold_for_more(connect, ben, permitted, p
     assert (again.reason, again.permissions["ip_restricted"], "confirm" in again.permissions) == ("", False, False)
 
 
-def test_there_is_nothing_to_confirm_before_the_exchange_was_asked_or_where_it_tells(connect, ben, permitted):
+def test_there_is_nothing_to_confirm_before_the_exchange_was_asked_or_where_it_tells(connect, ben):
     made = connect("okx", OKX)
     with pytest.raises(citadel.NothingToConfirm):
         citadel.confirm_account(account_id=made.id, user_id=ben.pk, actor="ben")
@@ -458,7 +467,7 @@ def test_there_is_nothing_to_confirm_before_the_exchange_was_asked_or_where_it_t
         citadel.confirm_account(account_id=made.id, user_id=ben.pk, actor="ben")
 
 
-def test_the_daily_round_refuses_an_active_account_that_may_withdraw_now(connect, permitted, peer):
+def test_the_daily_round_refuses_an_active_account_that_may_withdraw_now(connect, peer):
     made = connect("okx", OKX)
     assert asked(made).status == "active"
     peer.perm = "trade,withdraw"
@@ -471,7 +480,7 @@ def test_the_daily_round_refuses_an_active_account_that_may_withdraw_now(connect
     assert Entry.objects.filter(action="citadel.account.refused").count() == 1
 
 
-def test_the_daily_round_finds_what_nobody_came_for(connect, permitted):
+def test_the_daily_round_finds_what_nobody_came_for(connect):
     made = connect("okx", OKX)
     Nudge.objects.filter(task="trading.check_key").delete()
 
@@ -480,7 +489,7 @@ def test_the_daily_round_finds_what_nobody_came_for(connect, permitted):
     assert asked(made).status == "active"
 
 
-def test_an_account_that_was_taken_back_is_not_asked_about(connect, permitted, peer):
+def test_an_account_that_was_taken_back_is_not_asked_about(connect, peer):
     made = connect("okx", OKX)
     citadel.revoke_account(account_id=made.id, actor="test")
 
@@ -498,7 +507,7 @@ def test_taken_back_while_the_exchange_is_asked_it_stays_so(connect):
     assert citadel.account(account_id=made.id).status == "revoked"
 
 
-def test_the_owner_may_have_it_asked_again_at_any_time(connect, permitted):
+def test_the_owner_may_have_it_asked_again_at_any_time(connect):
     made = connect("okx", OKX)
     asked(made)
 
