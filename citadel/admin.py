@@ -85,10 +85,11 @@ class ExchangeAccountAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 MEANS = (
-    "The vault reads every request to Binance before it signs it, and signs neither a withdrawal nor a transfer. What "
-    "is signed for other exchanges it cannot read: whoever has broken into a worker could have anything signed that a "
-    "key of this exchange may do there. With it switched on, the exchange is asked what a key may do, and one that may "
-    "withdraw or transfer is refused. Switched off, nothing is signed for it, and people confirm their keys themselves."
+    "The vault reads every order at Binance before it signs it, and holds it to what was agreed. At other exchanges it "
+    "knows where a request goes, never lets one through that withdraws or transfers, and cannot read what an order "
+    "says. With this switched on, whoever has broken into a worker could place any order there that a key may place, "
+    "and what is signed with the key of a wallet is not known at all. Switched off, accounts there are read and their "
+    "keys checked, and nothing is ordered."
 )
 """What switching it on means, for whoever switches it."""
 
@@ -97,7 +98,7 @@ class UncheckedSigningForm(forms.ModelForm):
     """Which exchange, and that it was understood."""
 
     understood = forms.BooleanField(
-        widget=UnfoldBooleanWidget, label="Requests to this exchange may be signed without being read", help_text=MEANS
+        widget=UnfoldBooleanWidget, label="Orders at this exchange may be signed without being read", help_text=MEANS
     )
 
     class Meta:
@@ -128,8 +129,8 @@ class UncheckedSigningAdmin(ModelAdmin):  # type: ignore[misc]
 
     @display(description="State", label={"on": "warning", "off": ""})
     def state(self, one: UncheckedSigning) -> tuple[str, str]:
-        """Whether anything is signed for it."""
-        return ("on", "Signed unread") if one.on else ("off", "Nothing is signed")
+        """Whether orders are signed for it."""
+        return ("on", "Orders signed unread") if one.on else ("off", "No orders")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return obj is None and super().has_change_permission(request, obj)
@@ -144,14 +145,14 @@ class UncheckedSigningAdmin(ModelAdmin):  # type: ignore[misc]
         citadel.switch_unchecked_signing(exchange=obj.exchange, on=True, actor=f"staff:{request.user}")
         obj.pk = UncheckedSigning.objects.get(exchange=obj.exchange).pk
 
-    @admin.action(description="Sign unread for these exchanges", permissions=["change"])
+    @admin.action(description="Sign orders unread at these exchanges", permissions=["change"])
     def switch_on(self, request: HttpRequest, queryset: QuerySet[UncheckedSigning]) -> HttpResponse | None:
         """Asked about once more, in the words of what it means."""
         names = [one.exchange for one in queryset]
         page = asks(request, admin=self, title="Sign without reading?", words=MEANS, subjects=names)
         return page or self._switch(request, names, on=True)
 
-    @admin.action(description="Sign nothing for these exchanges any more", permissions=["change"])
+    @admin.action(description="Sign no orders at these exchanges any more", permissions=["change"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[UncheckedSigning]) -> None:
         """At once: to sign less needs no second word."""
         self._switch(request, [one.exchange for one in queryset], on=False)
@@ -163,4 +164,6 @@ class UncheckedSigningAdmin(ModelAdmin):  # type: ignore[misc]
             except Problem as problem:
                 self.message_user(request, f"{exchange}: {problem.message} {problem.remedy}", messages.ERROR)
             else:
-                self.message_user(request, f"{exchange} is signed for {'unread' if on else 'no more'}.")
+                self.message_user(
+                    request, f"Orders at {exchange} are {'signed unread' if on else 'not signed any more'}."
+                )

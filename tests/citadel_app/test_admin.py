@@ -64,7 +64,7 @@ SIGNED = "/admin/citadel/uncheckedsigning/"
 
 def test_staff_switch_signing_unread_on_and_off_and_are_told_what_it_means(desk, vault):
     form = desk.get(f"{SIGNED}add/").text
-    assert "could have anything signed that a key of this exchange may do there" in form
+    assert "could place any order there that a key may place" in form
     assert '<option value="okx">' in form
     assert '<option value="binance">' not in form
 
@@ -77,7 +77,7 @@ def test_staff_switch_signing_unread_on_and_off_and_are_told_what_it_means(desk,
     row = UncheckedSigning.objects.get()
     assert (row.exchange, row.on, row.number) == ("okx", True, 1)
     assert row.switched_by.startswith("staff:")
-    assert "Signed unread" in added.text
+    assert "Orders signed unread" in added.text
     assert desk.get(f"{SIGNED}{row.pk}/change/").status_code == 200
 
     chosen = {"_selected_action": [str(row.pk)]}
