@@ -11,7 +11,7 @@ import base64
 import re
 from collections.abc import Callable
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 MAX_URL, MAX_BODY, MAX_HEADERS, MAX_HEADER = 8192, 256 << 10, 64, 8192
 
@@ -20,8 +20,9 @@ _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+(:[1-9][0-9]{0,4})?", re.ASCII)
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
 _MIN_PLACEHOLDER = 16
+_OTHER_METHOD = re.compile(rb"(?:^|[&\"'?{,\s])_method\b")
 
-_OURS = frozenset(
+OURS = frozenset(
     {
         "accept-encoding", "connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization",
         "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
@@ -68,6 +69,9 @@ def address_of(request: Request) -> Address:
     if request.method not in _METHODS:
         raise NotCarried("request_method")
     parts = urlsplit(url)
+    # Some frameworks take this field for the method that was meant.
+    if any(_OTHER_METHOD.search(unquote_to_bytes(text)) for text in (parts.query, request.body)):
+        raise NotCarried("request_method")
     # The whole of it is compared: user info, another port, a trailing dot and capitals are other hosts.
     host = parts.netloc.removesuffix(":443")
     if not _HOST.fullmatch(host):
@@ -163,7 +167,7 @@ def raw(request: Request) -> bytes:
     for name, value in request.headers:
         if not _TOKEN.fullmatch(name) or len(value) > MAX_HEADER or not all(" " <= char <= "~" for char in value):
             raise NotCarried("request_headers")
-        if name.lower() not in _OURS:
+        if name.lower() not in OURS:
             lines.append(f"{name}: {value}")
     if request.body or request.method in ("POST", "PUT", "PATCH"):
         lines.append(f"Content-Length: {len(request.body)}")

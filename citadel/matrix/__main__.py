@@ -7,7 +7,8 @@ import json
 import sys
 from collections.abc import Iterable
 
-from citadel.matrix import record
+from citadel.domain.calls import recorded
+from citadel.matrix import calls, record
 from citadel.matrix.compare import Row, row
 
 
@@ -22,7 +23,9 @@ def main() -> int:
     rows = [row(name, every=options.every) for name in names]
     if options.record:
         record.write(rows, version=ccxt.__version__)
-    complaints = record.complaints(rows, against=record.recorded())
+        calls.write(calls.every(names))
+        recorded.cache_clear()
+    complaints = [*record.complaints(rows, against=record.recorded()), *calls.complaints(names)]
     if options.json:
         found = {one.exchange: record.as_json(one) for one in rows}
         print(json.dumps({"ccxt": ccxt.__version__, "exchanges": found, "complaints": complaints}, ensure_ascii=False))
@@ -39,7 +42,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="exchanges, separated by commas")
     parser.add_argument("--every", type=int, default=1, help="compare every n-th endpoint")
     parser.add_argument("--json", action="store_true", help="print the rows for machines")
-    parser.add_argument("--record", action="store_true", help="write citadel/matrix.json")
+    parser.add_argument("--record", action="store_true", help="write citadel/matrix.json and citadel/calls.json")
     options = parser.parse_args()
     if options.every < 1:
         parser.error("--every counts from 1")

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 from citadel import uses
 from citadel.bearing import bearable
-from citadel.domain.calls import CANCEL, NEVER, ORDER, READ, Calls
+from citadel.domain.calls import CANCEL, NEVER, ORDER, READ, Calls, recorded
 from citadel.domain.policy import JUDGED
 from citadel.domain.request import Address
-from citadel.matrix.credentials import credential
+from citadel.matrix.credentials import WITH_TOKEN, credential
 from citadel.matrix.requests import Endpoint, frozen
 
 PATH = Path(str(resources.files("citadel"))) / "calls.json"
@@ -67,7 +67,7 @@ _FILLS = ({"symbol": "BTCUSDT", "amount": "1.5"}, {"symbol": "ETHUSDT", "amount"
 
 
 def table(exchange: str) -> Calls:
-    """An exchange's addresses by kind; empty where its requests cannot be built."""
+    """What is asked of an exchange; empty where its requests cannot be built."""
     import ccxt
 
     kind = getattr(ccxt, exchange)
@@ -84,7 +84,17 @@ def table(exchange: str) -> Calls:
     # A path with a step that varies may match one that is not to be asked: that one stands beside it, and wins.
     hidden = {address: NEVER for address in listed.keys() - allowed.keys() if _matches_any(address, allowed)}
     rows = sorted({**allowed, **hidden}.items(), key=lambda row: (row[0].host, row[0].path, row[0].method))
-    return {f"{one.host} {one.method} {one.path}": kind for one, kind in rows}
+    return Calls({f"{one.host} {one.method} {one.path}": kind for one, kind in rows}, _headers(kind, exchange))
+
+
+def _headers(kind: type, exchange: str) -> frozenset[str]:
+    """Every header that ccxt sends there, by name."""
+    kinds = uses.PROFILES[exchange].kinds
+    found = [*_instance(exchange, 0, kinds[0]).headers]
+    for endpoint in _entries(kind):
+        for key in kinds:
+            found += (_made(exchange, endpoint, 0, key) or {}).get("headers") or {}
+    return frozenset(name.lower() for name in found)
 
 
 def addresses(exchange: str, name: str) -> list[Address]:
@@ -184,27 +194,37 @@ def _address(exchange: str, endpoint: Endpoint) -> Address | None:
 
 
 def _sent(exchange: str, endpoint: Endpoint, turn: int) -> Address | None:
-    places = re.findall(r"\{([\w-]+)\}", endpoint.path)
-    params = {**_FILLS[turn], **{name: f"v{n}q{turn}" for n, name in enumerate(places)}}
-    try:
-        with frozen(turn):
-            made = _instance(exchange, turn).sign(endpoint.path, list(endpoint.api), endpoint.method, params)
-        parts = urlsplit(made["url"])
-    except Exception:  # noqa: BLE001 - ccxt raises what it likes where a parameter is missing: it is not listed then
-        return None
-    if parts.scheme != "https":
+    made = _made(exchange, endpoint, turn, uses.PROFILES[exchange].kinds[0])
+    parts = urlsplit(made["url"] if made else "")
+    if made is None or parts.scheme != "https":
         return None
     return Address(parts.netloc, str(made["method"]), parts.path)
 
 
 @cache
-def _instance(exchange: str, turn: int) -> Any:
+def _made(exchange: str, endpoint: Endpoint, turn: int, key: str) -> dict[str, Any] | None:
+    """A request as ccxt makes it; None where it cannot be made."""
+    places = re.findall(r"\{([\w-]+)\}", endpoint.path)
+    params = {**_FILLS[turn], **{name: f"v{n}q{turn}" for n, name in enumerate(places)}}
+    try:
+        with frozen(turn):
+            made = _instance(exchange, turn, key).sign(endpoint.path, list(endpoint.api), endpoint.method, params)
+            urlsplit(made["url"])
+            return dict(made)
+    except Exception:  # noqa: BLE001 - ccxt raises what it likes where a parameter is missing: it is not listed then
+        return None
+
+
+@cache
+def _instance(exchange: str, turn: int, key: str) -> Any:
     import ccxt
 
-    given = credential(exchange, uses.PROFILES[exchange].kinds[0])
+    given = credential(exchange, key)
     made = getattr(ccxt, exchange)(
         {name: text for name, text in given.items() if name not in uses.SECOND_KEYS or name == "twofa"}
     )
+    if exchange in WITH_TOKEN:
+        made.token = "t"
     for name in ("uid", "login", "accountId", "walletAddress"):
         if name in given:
             setattr(made, name, given[name][:-1] + str(turn))
@@ -225,7 +245,18 @@ def borne(exchange: str) -> bool:
     return profile.header is not None or any(bearable(one[0], one[1], one[3:] or [""]) for one in words)
 
 
+def complaints(exchanges: Iterable[str]) -> list[str]:
+    """Where ccxt asks otherwise than the record says: people look at that before it holds."""
+    return [
+        f"{exchange}: ccxt asks otherwise than citadel/calls.json says. Run make matrix ARGS=--record and look at what"
+        " becomes allowed."
+        for exchange, found in every(exchanges)
+        if recorded().get(exchange) != found
+    ]
+
+
 def write(tables: Iterable[tuple[str, Calls]]) -> None:
     """Replace the record."""
-    lines = [f"  {json.dumps(exchange)}: {json.dumps(found)}" for exchange, found in tables]
+    rows = ((exchange, {"headers": sorted(one.headers), "addresses": one.addresses}) for exchange, one in tables)
+    lines = [f"  {json.dumps(exchange)}: {json.dumps(row)}" for exchange, row in rows]
     PATH.write_text("{\n" + ",\n".join(lines) + "\n}\n")

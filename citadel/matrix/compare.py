@@ -9,9 +9,11 @@ from citadel import decoys, uses
 from citadel.bearing import BEARS, Bearing
 from citadel.client import SignerClient, SignerRefused
 from citadel.decoys import Decoys, Facts
+from citadel.domain.calls import odd_headers
 from citadel.domain.frames import pack, unpack
+from citadel.domain.policy import JUDGED
 from citadel.domain.request import NotCarried, Request
-from citadel.matrix.credentials import credential
+from citadel.matrix.credentials import WITH_TOKEN, credential
 from citadel.matrix.methods import LEFT_OUT, METHODS
 from citadel.matrix.requests import Endpoint, Outcome, built, endpoints, outcome
 from citadel.signer.carrying import completed
@@ -74,6 +76,9 @@ class Direct:
         """What the signer would hand to the egress."""
         self.asked += 1
         self.uses |= {uses.name(use.field, use.op, use.derivation, use.args) for use in bearing.uses}
+        _, exchange = self._primitives.owner(bearing.account)
+        if exchange not in JUDGED and odd_headers(exchange, (name for name, _ in request.headers)):
+            raise NotCarried("request_headers")
         asked = unpack(pack({"uses": bearing.uses})[4:])["uses"]
         whole, _ = completed(
             self._primitives, account=bearing.account, request=request, asked=asked, decoy=bearing.decoy
@@ -150,7 +155,7 @@ def _instance(exchange: str, fields: dict[str, str], given: dict[str, str], know
         kind = known.hyperliquid(kind)
     config = {name: text for name, text in fields.items() if name not in uses.SECOND_KEYS or name == "twofa"}
     made = kind(config)
-    if exchange in ("bullish", "coinbaseinternational"):
+    if exchange in WITH_TOKEN:
         made.token = "the-token-of-a-session"
     if exchange == "paradex":
         made.options["systemConfig"] = {

@@ -11,6 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from citadel import uses
 from citadel.shapes import like
 
+WITH_TOKEN = frozenset({"bullish", "coinbaseinternational"})
+"""Exchanges that want to be logged in before they are asked: their requests have a session's token too."""
+
 _PUBLIC = {
     "apiKey": "key-of-a-test-account",
     "uid": "1234567",

@@ -17,6 +17,7 @@ from citadel.bearing import bearable, length
 from citadel.domain import calls, policy
 from citadel.domain.frames import FrameTooLarge, Message, pack
 from citadel.domain.request import (
+    OURS,
     Address,
     NotCarried,
     Request,
@@ -63,6 +64,8 @@ class Carrying:
         request = _read(message)
         address = address_of(request)
         message["path"] = address.path
+        if calls.odd_headers(exchange, (name for name, _ in request.headers if name.lower() not in OURS)):
+            raise NotCarried("request_headers")
         kind = self._allowed(message, tenant, exchange, address)
         whole, hide = completed(
             self._primitives,

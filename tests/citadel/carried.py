@@ -57,7 +57,7 @@ def peer() -> Iterator[Peer]:
             data = (told if isinstance(told, str) else json.dumps(told)).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Retry-After", headers.get("x-echo", "1"))
+            self.send_header("Retry-After", headers.get("ok-access-sign", "1"))
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)

@@ -8,7 +8,7 @@ import ccxt
 import pytest
 
 from citadel import uses
-from citadel.domain.calls import CANCEL, NEVER, ORDER, READ, hosts, kind_of, recorded
+from citadel.domain.calls import CANCEL, NEVER, ORDER, READ, hosts, kind_of, odd_headers, recorded
 from citadel.domain.policy import JUDGED
 from citadel.domain.request import Address
 from citadel.matrix import calls
@@ -27,6 +27,15 @@ def test_the_record_is_what_ccxt_does() -> None:
         assert recorded()[exchange] == calls.table(exchange), f"{exchange}: run make matrix ARGS=--record"
 
 
+def test_a_run_of_the_matrix_tells_what_is_asked_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert calls.complaints(["luno"]) == []
+
+    monkeypatch.setattr(calls, "recorded", lambda: recorded() | {"luno": recorded()["okx"]})
+
+    (complaint,) = calls.complaints(["luno", "okx"])
+    assert complaint.startswith("luno: ccxt asks otherwise")
+
+
 def test_every_exchange_whose_requests_the_vault_completes_is_recorded() -> None:
     assert set(recorded()) == {one for one in ccxt.exchanges if calls.borne(one)} - JUDGED
     assert {one for one in ccxt.exchanges if uses.PROFILES[one].header} <= set(recorded())
@@ -37,7 +46,7 @@ def test_nothing_that_is_let_through_takes_money_out_or_makes_keys() -> None:
         r"withdraw|transfer|payout|api.?key.*(create|new|delete)|send(?!order|childorder)", re.IGNORECASE
     )
     for exchange, found in recorded().items():
-        for place, kind in found.items():
+        for place, kind in found.addresses.items():
             path = place.split(" ")[2]
             assert kind == NEVER or not wrong.search(path) or path in HARMLESS, (exchange, place)
 
@@ -82,7 +91,9 @@ def test_an_address_is_of_a_kind_or_of_none(exchange: str, place: str, kind: str
 
 
 def test_what_is_never_asked_wins_over_a_step_that_varies() -> None:
-    never = [(one, place) for one, found in recorded().items() for place, kind in found.items() if kind == NEVER]
+    never = [
+        (one, place) for one, found in recorded().items() for place, kind in found.addresses.items() if kind == NEVER
+    ]
 
     assert never
     for exchange, place in never:
@@ -94,3 +105,13 @@ def test_hosts_are_those_of_the_exchange() -> None:
     assert hosts("bybit") == {"api.bybit.com"}
     assert hosts("ndax") == {"api.ndax.io:8443"}
     assert hosts("nowhere") == frozenset()
+
+
+def test_a_header_that_ccxt_does_not_send_there_is_odd() -> None:
+    assert odd_headers("okx", ["OK-ACCESS-SIGN", "User-Agent", "Content-Type"]) == set()
+    assert odd_headers("okx", ["X-HTTP-Method-Override", "KC-API-SIGN"]) == {"x-http-method-override", "kc-api-sign"}
+    assert odd_headers("nowhere", ["Accept", "X-API-Key"]) == {"x-api-key"}
+    for exchange, found in recorded().items():
+        assert not [name for name in found.headers if "override" in name or "rewrite" in name or "original" in name], (
+            exchange
+        )

@@ -158,10 +158,10 @@ def test_every_kind_of_key_completes_requests_behind_the_closed_sandbox(pair: Va
         one = account(pair, exchange, key | {"secret": secret})
         use = Use(bearing.placeholder(bearing.length(op, args)), "secret", op, form, args)
         result = one.send(
-            use, url=url, headers=[("X-Sig", use.placeholder.hex())], method="POST" if "kraken" in url else "GET"
+            use, url=url, headers=[("User-Agent", use.placeholder.hex())], method="POST" if "kraken" in url else "GET"
         )
         assert result.status == 200, result.body
-        return bytes.fromhex(heard.heard[-1].headers["x-sig"])
+        return bytes.fromhex(heard.heard[-1].headers["user-agent"])
 
     bybit = "https://api.bybit.com/v5/user/query-api"
     big.public_key().verify(
@@ -197,10 +197,16 @@ def test_every_kind_of_key_completes_requests_behind_the_closed_sandbox(pair: Va
         ({"url": "https://api.binance.com/api/v3/account"}, b"request_not_allowed"),
         ({"url": BALANCE.replace("https", "http")}, b"request_scheme"),
         ({"url": "https://www.okx.com/api/v5/account/../asset/withdrawal"}, b"request_path"),
-        ({"headers": [("X-Sig", "nothing")]}, b"placeholder_missing"),
-        ({"headers": [("X-Sig", "PLACEHOLDER\r\nX-B: b")]}, b"request_headers"),
-        ({"headers": [["X-Sig"]]}, b"request_malformed"),
-        ({"headers": [("X-Sig", b"bytes")]}, b"request_malformed"),
+        ({"headers": [("OK-ACCESS-SIGN", "nothing")]}, b"placeholder_missing"),
+        ({"headers": [("OK-ACCESS-SIGN", "PLACEHOLDER\r\nX-B: b")]}, b"request_headers"),
+        (
+            {"headers": [("OK-ACCESS-SIGN", "PLACEHOLDER"), ("X-HTTP-Method-Override", "POST")]},
+            b"request_headers",
+        ),
+        ({"url": f"{BALANCE}?%5Fmethod=POST"}, b"request_method"),
+        ({"body": b'{"_method": "POST"}'}, b"request_method"),
+        ({"headers": [["OK-ACCESS-SIGN"]]}, b"request_malformed"),
+        ({"headers": [("OK-ACCESS-SIGN", b"bytes")]}, b"request_malformed"),
         ({"uses": []}, b"nothing_to_place"),
         ({"uses": [[bytes(32), "secret", "hmac", "text", ["sha256", b"x"]]] * 5}, b"uses_count"),
         ({"uses": ["x"]}, b"use_malformed"),
@@ -223,7 +229,7 @@ def test_what_a_worker_may_not_ask_is_refused_and_nothing_is_sent(
 ) -> None:
     one, use = account(pair, "okx", OKX, permit("okx", 1, on=False)), signing()
     if "headers" not in changed:
-        changed = {**changed, "headers": [("X-Sig", use.placeholder.hex())]}
+        changed = {**changed, "headers": [("OK-ACCESS-SIGN", use.placeholder.hex())]}
     changed["headers"] = [
         tuple(part.replace("PLACEHOLDER", use.placeholder.hex()) if isinstance(part, str) else part for part in pair_)
         for pair_ in changed["headers"]
@@ -239,7 +245,10 @@ def test_orders_are_sent_where_the_tenant_has_permitted_them_and_no_longer(pair:
     def order(*permits: bytes) -> tuple[int, bytes]:
         one, use = account(pair, "okxus", OKX, *permits), signing()
         result = one.send(
-            use, url="https://us.okx.com/api/v5/trade/order", method="POST", headers=[("X-Sig", use.placeholder.hex())]
+            use,
+            url="https://us.okx.com/api/v5/trade/order",
+            method="POST",
+            headers=[("OK-ACCESS-SIGN", use.placeholder.hex())],
         )
         return result.status, result.body if result.status == UNSENT else b""
 
@@ -256,7 +265,7 @@ def test_a_withdrawal_is_not_sent_whatever_was_permitted(pair: Vault, heard: Pee
         use,
         url="https://eea.okx.com/api/v5/asset/withdrawal",
         method="POST",
-        headers=[("X-Sig", use.placeholder.hex())],
+        headers=[("OK-ACCESS-SIGN", use.placeholder.hex())],
     )
 
     assert (result.status, result.body, heard.heard) == (UNSENT, b"request_not_allowed", [])
@@ -283,7 +292,7 @@ def test_what_was_put_in_does_not_come_back(pair: Vault, heard: Peer) -> None:
     real = hmac.digest(OKX["secret"].encode(), b"what is signed", "sha256")
 
     def repeating(asked: Heard) -> tuple[int, Any]:
-        assert asked.headers["x-echo"] == real.hex()
+        assert asked.headers["ok-access-sign"] == real.hex()
         return 200, {
             "hex": real.hex(),
             "b64": base64.b64encode(real).decode(),
@@ -291,7 +300,7 @@ def test_what_was_put_in_does_not_come_back(pair: Vault, heard: Peer) -> None:
         }
 
     heard.answer = repeating
-    result = one.send(use, url=BALANCE, headers=[("X-Echo", use.placeholder.hex())])
+    result = one.send(use, url=BALANCE, headers=[("OK-ACCESS-SIGN", use.placeholder.hex())])
 
     assert json.loads(result.body) == {"hex": "***", "b64": "***", "secret": "***"}
     assert result.headers == {"retry-after": "***"}
@@ -347,8 +356,8 @@ def test_a_frame_that_is_sent_twice_goes_out_once(pair: Vault, heard: Peer, monk
     one, use = account(pair, "okx", OKX), signing()
     monkeypatch.setattr("citadel.chunks.os.urandom", lambda size: b"7" * size)
 
-    first = one.send(use, url=BALANCE, headers=[("X-Sig", use.placeholder.hex())])
-    again = one.send(use, url=BALANCE, headers=[("X-Sig", use.placeholder.hex())])
+    first = one.send(use, url=BALANCE, headers=[("OK-ACCESS-SIGN", use.placeholder.hex())])
+    again = one.send(use, url=BALANCE, headers=[("OK-ACCESS-SIGN", use.placeholder.hex())])
 
     assert (first.status, again.status, again.body) == (200, UNSENT, b"chunk_repeated")
     assert len(heard.heard) == 1
@@ -375,7 +384,7 @@ def test_an_exchange_that_does_not_answer_is_silence(pair: Vault, heard: Peer) -
     one, use, over = account(pair, "okx", OKX), signing(), threading.Event()
     heard.answer = lambda asked: (200, {}) if over.wait(5) else (500, {})
 
-    result = one.send(use, url=BALANCE, headers=[("X-Sig", use.placeholder.hex())], timeout_ms=100)
+    result = one.send(use, url=BALANCE, headers=[("OK-ACCESS-SIGN", use.placeholder.hex())], timeout_ms=100)
 
     over.set()
     assert result.status == SILENCE
