@@ -421,5 +421,9 @@ class _Flight:
             self._egress.flights.pop(self._key, None)
         if self._signer is not None:
             self._signer.answers.pop(self._ident, None)
+        # Behind what `on_results` is still to be called with, also where the flight ends before anybody waits for it.
+        self._loop.call_soon(self._over)
+
+    def _over(self) -> None:
         if not self.done.done():
             self.done.set_result(self._results)

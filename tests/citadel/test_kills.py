@@ -104,9 +104,12 @@ def test_without_an_egress_rows_are_certainly_unsent(vault: Vault, exchange: Exc
     vault.egress.kill()
     vault.egress.wait()
 
+    heard: list[Result] = []
+
     async def run() -> list[Result]:
         sender = vault.sender()
-        results = await sender.send(order_chunk([BEN]))
+        results = await sender.send(order_chunk([BEN]), on_results=heard.extend)
+        assert heard == results, "whoever sends again must know by now what to send"
         await sender.close()
         return results
 
