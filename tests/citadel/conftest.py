@@ -68,8 +68,7 @@ def running(exchange: Exchange) -> Iterator[Vault]:
     with tempfile.TemporaryDirectory(prefix="obscura-") as directory:
         pair = Vault(Path(directory), exchange.port)
         try:
-            pair.start_signer()
-            pair.start_egress()
+            pair.start()
             yield pair
         finally:
             pair.close()

@@ -31,6 +31,8 @@ from citadel.domain.mandate import seal as seal_mandate
 ROOT = Path(__file__).resolve().parents[2]
 ROOT_KEY, MANDATE_KEY = "11" * 32, "22" * 32
 TENANT = 7
+START_LIMIT_S = 60.0
+_STARTED = '"event":"start"'
 PRICES_FROM = "127.0.0.9"
 """Where the egress asks for prices from, so that a test's own requests can be told from them."""
 
@@ -188,6 +190,8 @@ class Vault:
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     signer: subprocess.Popen[bytes] | None = None
     egress: subprocess.Popen[bytes] | None = None
+    extra: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What each was started with the last time, besides `environment`."""
 
     def environment(self) -> dict[str, str]:
         return {
@@ -201,11 +205,21 @@ class Vault:
             "PYTHONWARNINGS": "error",
         }
 
+    def start(self) -> None:
+        """Both, side by side."""
+        started = {name: self._spawn(name, {}) for name in ("signer", "egress")}
+        for name, (process, before) in started.items():
+            setattr(self, name, self._wait(name, process, before))
+
     def start_signer(self, **extra: str) -> None:
         self.signer = self._start("signer", extra)
 
     def start_egress(self, **extra: str) -> None:
         self.egress = self._start("egress", extra)
+
+    def start_again(self, name: str) -> None:
+        """As it was started the last time."""
+        setattr(self, name, self._start(name, self.extra[name]))
 
     def log(self, name: str) -> str:
         return (self.directory / f"{name}.log").read_text()
@@ -219,8 +233,13 @@ class Vault:
             process.wait(timeout=10)
 
     def _start(self, name: str, extra: dict[str, str]) -> subprocess.Popen[bytes]:
+        return self._wait(name, *self._spawn(name, extra))
+
+    def _spawn(self, name: str, extra: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+        """The process, and how often its log has told of a start before."""
         log = self.directory / f"{name}.log"
-        before = log.read_text().count('"event":"start"') if log.exists() else 0
+        before = log.read_text().count(_STARTED) if log.exists() else 0
+        self.extra[name] = extra
         with log.open("ab") as out:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"citadel.{name}"],
@@ -230,13 +249,15 @@ class Vault:
                 stderr=out,
             )
         self.started.append(process)
-        for _ in range(1000):
-            if log.read_text().count('"event":"start"') > before:
-                return process
-            if process.poll() is not None:
-                break
-            time.sleep(0.01)
-        raise AssertionError(f"{name} did not start: {log.read_text()}")
+        return process, before
+
+    def _wait(self, name: str, process: subprocess.Popen[bytes], before: int) -> subprocess.Popen[bytes]:
+        log, give_up = self.directory / f"{name}.log", time.monotonic() + START_LIMIT_S
+        while log.read_text().count(_STARTED) <= before:
+            if process.poll() is not None or time.monotonic() > give_up:
+                raise AssertionError(f"{name} did not start: {log.read_text()}")
+            time.sleep(0.005)
+        return process
 
     # what a worker has
     def client(self) -> SignerClient:

@@ -28,13 +28,16 @@ _lock = threading.Lock()
 _lanes: dict[int, Lane] = {}
 
 OPEN_AT_ONCE = 250
-WAIT_FOR_MARK_S = 0.2
+WAIT_FOR_MARK_S, WAIT_FOR_VAULT_S = 0.2, 0.05
 
 _TO_BE_GIVEN = (b"unknown_account", b"mandate_")
 """Codes of rows that may be signed once the signer has the account and its mandates as they are now."""
 
 _TO_BE_HEARD = b"mark_unknown"
 """The code of an open whose symbol the egress has told no price of, as right after it has started."""
+
+_AWAY = frozenset({b"signer_unavailable", b"egress_unavailable"})
+"""Codes of rows that certainly never left, because a process of the vault is just being started again."""
 
 
 class Lane:
@@ -53,34 +56,43 @@ class Lane:
         """Run a coroutine on the loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
-    def send(self, *, schema: str, chunks: Sequence[Chunk], on_results: Callable[[list[Result]], None]) -> Future[None]:
-        """Send chunks side by side; `on_results` is called on the loop's thread with every row exactly once."""
-        sent = self.run(self._send_all(schema, chunks, on_results))
+    def send(
+        self, *, schema: str, chunks: Sequence[Chunk], on_results: Callable[[list[Result]], None], patient: bool = False
+    ) -> Future[None]:
+        """Send chunks side by side; `on_results` is called on the loop's thread with every row exactly once.
+
+        :param patient: a vault that is away is waited for, for as long as a chunk may be sent
+        """
+        sent = self.run(self._send_all(schema, chunks, on_results, patient))
         sent.add_done_callback(_said)
         return sent
 
-    async def _send_all(self, schema: str, chunks: Sequence[Chunk], on_results: Callable[..., None]) -> None:
-        await asyncio.gather(*(self._send(schema, chunk, on_results) for chunk in chunks))
+    async def _send_all(
+        self, schema: str, chunks: Sequence[Chunk], on_results: Callable[..., None], patient: bool
+    ) -> None:
+        await asyncio.gather(*(self._send(schema, chunk, on_results, patient) for chunk in chunks))
 
-    async def _send(self, schema: str, chunk: Chunk, on_results: Callable[[list[Result]], None]) -> None:
+    async def _send(self, schema: str, chunk: Chunk, on_results: Callable[[list[Result]], None], patient: bool) -> None:
         """Send a chunk. What the signer did not know, it is given; such rows never left and go again, in this attempt.
 
-        An account and its mandates are given to it once. A price that its egress has not heard yet is waited for, for
-        as long as the chunk may be sent.
+        An account and its mandates are given once to a signer. A price that its egress has not heard yet is waited
+        for, and so is the vault where that is wanted, for as long as the chunk may be sent.
         """
         opened: bool | None = None
         while True:
             again: dict[int, bytes] = {}
-            may_open, may_wait = opened is None, time.time() * 1000 + WAIT_FOR_MARK_S * 1000 < chunk.not_after_ms
+            left_s = chunk.not_after_ms / 1000 - time.time()
+            waits = _waited_for(left_s=left_s, patient=patient)
 
-            def heard(results: list[Result], may_open: bool = may_open, may_wait: bool = may_wait) -> None:
+            def heard(results: list[Result], opened: bool | None = opened, waits: frozenset[bytes] = waits) -> None:
                 kept = []
                 for result in results:
-                    code = result.body if result.status == UNSENT else b""
-                    if (may_open and code.startswith(_TO_BE_GIVEN)) or (may_wait and code == _TO_BE_HEARD):
-                        again[result.row] = code  # noqa: B023 - called before the next round begins
+                    told = _away(result) if opened is False else result
+                    code = told.body if told.status == UNSENT else b""
+                    if (opened is None and code.startswith(_TO_BE_GIVEN)) or code in waits:
+                        again[told.row] = code  # noqa: B023 - called before the next round begins
                     else:
-                        kept.append(_away(result) if opened is False else result)  # noqa: B023
+                        kept.append(told)
                 if kept:
                     on_results(kept)
 
@@ -88,10 +100,14 @@ class Lane:
             if not again:
                 return
             chunk = chunk._replace(rows=[row for row in chunk.rows if row[0] in again])
-            if any(code != _TO_BE_HEARD for code in again.values()):
-                opened = await self._open(schema, [row[1] for row in chunk.rows])
-            else:
+            codes = set(again.values())
+            if codes & _AWAY:
+                opened = None  # whoever comes back knows no account
+                await asyncio.sleep(WAIT_FOR_VAULT_S)
+            elif codes == {_TO_BE_HEARD}:
                 await asyncio.sleep(WAIT_FOR_MARK_S)
+            else:
+                opened = await self._open(schema, [row[1] for row in chunk.rows])
 
     async def _open(self, schema: str, accounts: Sequence[bytes]) -> bool:
         """Open accounts in the signer, with their mandates. False when it could not be asked about all of them."""
@@ -122,6 +138,12 @@ class Lane:
             return await make(self._sender)
 
         return self.run(work())
+
+
+def _waited_for(*, left_s: float, patient: bool) -> frozenset[bytes]:
+    """Codes of rows that go again after a pause, where there is time for it. None of them has left."""
+    codes = {_TO_BE_HEARD} if left_s > WAIT_FOR_MARK_S else set()
+    return frozenset(codes | _AWAY if patient and left_s > WAIT_FOR_VAULT_S else codes)
 
 
 def _said(sent: Future[None]) -> None:

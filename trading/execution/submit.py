@@ -181,7 +181,7 @@ def _among(places: Mapping[Place, Sequence[Claimed]], orders: Collection[int]) -
 def _send(flight: Flight, places: Mapping[Place, Sequence[Claimed]]) -> None:
     if places:
         chunks = order_chunks(flight.signal, places, flight.sides)
-        lane().send(schema=flight.schema, chunks=chunks, on_results=flight.heard)
+        lane().send(schema=flight.schema, chunks=chunks, on_results=flight.heard, patient=True)
 
 
 def _send_when_set(

@@ -84,6 +84,26 @@ def test_an_order_that_never_left_is_sent_again_after_the_fence_under_the_same_i
     assert order.attempts == 2
 
 
+@pytest.mark.parametrize("process", ["signer", "egress"])
+def test_an_order_that_never_left_goes_in_the_same_attempt_once_the_vault_is_back(stand, settings, process):
+    settings.COPY_RECV_WINDOW_MS, settings.COPY_LEASE_MS = 9_000, 60_000
+    ben = stand.follower("ben")
+    other = stand.signal("buy")
+    stand.plan()
+    getattr(stand.vault, process).kill()
+    getattr(stand.vault, process).wait()
+    signal = stand.signal("buy")
+    back = threading.Thread(target=stand.vault.start_again, args=(process,))
+
+    back.start()
+    stand.plan()
+    back.join()
+
+    order = stand.order(ben, signal)
+    assert (order.status, order.attempts) == (Status.FILLED, 1)
+    assert stand.executed(ben) == {stand.order(ben, other).client_id: 1, order.client_id: 1}
+
+
 def test_an_open_that_never_left_is_missed_when_the_trade_is_stale_and_a_close_is_not(stand):
     ben = stand.follower("ben")
     stand.signal("buy")
