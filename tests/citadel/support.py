@@ -31,7 +31,8 @@ from citadel.domain.mandate import seal as seal_mandate
 ROOT = Path(__file__).resolve().parents[2]
 ROOT_KEY, MANDATE_KEY = "11" * 32, "22" * 32
 TENANT = 7
-START_LIMIT_S = 60.0
+GIVE_UP_S = 60.0
+"""After so long what a test waits for is not slow but missing."""
 _STARTED = '"event":"start"'
 PRICES_FROM = "127.0.0.9"
 """Where the egress asks for prices from, so that a test's own requests can be told from them."""
@@ -252,7 +253,7 @@ class Vault:
         return process, before
 
     def _wait(self, name: str, process: subprocess.Popen[bytes], before: int) -> subprocess.Popen[bytes]:
-        log, give_up = self.directory / f"{name}.log", time.monotonic() + START_LIMIT_S
+        log, give_up = self.directory / f"{name}.log", time.monotonic() + GIVE_UP_S
         while log.read_text().count(_STARTED) <= before:
             if process.poll() is not None or time.monotonic() > give_up:
                 raise AssertionError(f"{name} did not start: {log.read_text()}")
@@ -300,6 +301,14 @@ async def until(condition: Callable[[], object]) -> None:
     """Wait for something that happens in another process or thread."""
     while not condition():  # noqa: ASYNC110 - there is no event to wait for across a process
         await asyncio.sleep(0.002)
+
+
+async def egress_says(sender: ChunkSender, fits: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """The egress's counts as soon as they fit, however busy the machine is."""
+    async with asyncio.timeout(GIVE_UP_S):
+        while not fits(stats := await sender.egress_stats()):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.005)
+    return stats
 
 
 def now_ms() -> int:
