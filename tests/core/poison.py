@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from celery.concurrency.asynpool import AsynPool
+
 from obscura.core.nudge import send
+
+# Celery gives up what a dead child was doing when it next looks, every five seconds: four deaths would be twenty.
+AsynPool.timers = property(lambda pool: {pool.maintain_pool: 0.1})
 
 send.TRIES = int(os.environ.get("TESTS_TRIES", send.TRIES))
 send.PATIENCE_H = 0
