@@ -60,7 +60,8 @@ def seen(bridge: Bridge) -> dict[str, Any]:
     client = bridge.vault.client()
     counts = client.stats()
     client.close()
-    del counts["cpu_s"]
+    # What an earlier test asked is summed up in the audit when its time has come, whoever knocks meanwhile.
+    del counts["cpu_s"], counts["audited"]
     return counts
 
 

@@ -124,15 +124,20 @@ def test_a_frozen_egress_ends_in_answers_too_and_sends_nothing_stale_when_it_tha
     chunks: list[Chunk] = []
     answers: list[list[Result]] = []
 
+    def sale(first: int) -> Chunk:
+        chunk = order_chunk(CROWD, first=first, life_ms=400, timeout_ms=100)
+        return chunk._replace(head=chunk.head.replace(b"side=BUY", b"side=SELL"))
+
     async def run() -> None:
         sender = vault.sender(slack=0.1)
         await sender.open([])
         await sender.egress_stats()
         vault.egress.send_signal(signal.SIGSTOP)
         # Until what the signer can write without being read is full: a busy machine needs more than one round.
+        # They sell, as an open would be refused as soon as prices are too old, and nobody tells new ones.
         while not any(result.status == UNSENT for results in answers for result in results):
             first = 100 * len(chunks)
-            fresh = [order_chunk(CROWD, first=first + 100 * n, life_ms=400, timeout_ms=100) for n in range(60)]
+            fresh = [sale(first + 100 * n) for n in range(60)]
             chunks.extend(fresh)
             answers.extend(await asyncio.gather(*(sender.send(chunk) for chunk in fresh)))
         vault.egress.send_signal(signal.SIGCONT)
