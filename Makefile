@@ -55,7 +55,7 @@ chaos: setup ## Kill processes while leads trade: ARGS="copies --kills 5 --json"
 
 # -- checks --------------------------------------------------------------------------------------------------------
 test: setup browser ## The whole suite, on real servers and in a real browser
-	@$(PY) -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(PY) -m pytest -n 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 fast: .venv/.ready ## The pure parts alone, in seconds
 	@$(PY) -m pytest tests/domain -p no:cacheprovider $(ARGS)
