@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol, cast
@@ -25,6 +26,9 @@ UNSENT = -1
 
 MAX_BODY = 1 << 20
 """Bytes of body an answer may have. A longer one ends in silence: it was not read to its end."""
+
+ANSWER_BOUNDS_MS = (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000)
+"""Milliseconds from sending to the complete answer, up to which `Pool.took` counts."""
 
 
 class Answer(NamedTuple):
@@ -114,6 +118,7 @@ class _Connection(asyncio.Protocol):
         call, self.call = self.call, None
         self.pool._gone(self)
         if call is not None:
+            self.pool.silent += 1
             call.settle(Answer(SILENCE, self.why, self.sent_ms, _now_ms(), None))
 
     # httptools
@@ -169,9 +174,11 @@ class _Connection(asyncio.Protocol):
         assert call is not None
         if self.why == b"answer_too_large":
             answer = Answer(SILENCE, self.why, self.sent_ms, _now_ms(), None)
+            self.pool.silent += 1
         else:
             body = self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
             answer = Answer(self.status, body, self.sent_ms, _now_ms(), self.headers)
+            self.pool.answered_after(answer.done_ms - answer.sent_ms)
         self.chunks = []
         if self.keep and not self.spoiled:
             self.pool._give(self)
@@ -236,6 +243,8 @@ class Pool:
         self._timer_at = 0.0
         self._closed = False
         self._drained = asyncio.Event()
+        self.answered = self.silent = self.unsent = self.answers_ms = 0
+        self.took = [0] * (len(ANSWER_BOUNDS_MS) + 1)
 
     def submit(
         self, data: bytes, settle: Settle, *, timeout: float, not_after_ms: int = 1 << 62, urgent: bool = False
@@ -299,13 +308,23 @@ class Pool:
             await self._drained.wait()
 
     def counts(self) -> dict[str, int]:
-        """Connections open, idle and being opened; requests waiting."""
+        """Connections open, idle and being opened; requests waiting; how others ended, and what answers took."""
         return {
             "open": len(self._all),
             "idle": len(self._idle),
             "connecting": len(self._connecting),
             "waiting": self._queued(),
+            "answered": self.answered,
+            "silent": self.silent,
+            "unsent": self.unsent,
+            "answers_ms": self.answers_ms,
         }
+
+    def answered_after(self, took_ms: int) -> None:
+        """Count a complete answer."""
+        self.answered += 1
+        self.answers_ms += took_ms
+        self.took[bisect_left(ANSWER_BOUNDS_MS, took_ms)] += 1
 
     # connections
     def _take(self) -> _Connection | None:
@@ -393,8 +412,8 @@ class Pool:
             while queue:
                 self._unsent(queue.popleft(), why)
 
-    @staticmethod
-    def _unsent(call: _Call, why: bytes) -> None:
+    def _unsent(self, call: _Call, why: bytes) -> None:
+        self.unsent += 1
         call.settle(Answer(UNSENT, why, 0, _now_ms(), None))
 
     # time
