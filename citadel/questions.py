@@ -86,9 +86,11 @@ class SignerClient:
     :param timeout: seconds for one question, connecting included
     """
 
+    _name = "signer.sock"
+
     def __init__(self, *, run_dir: str | Path | None = None, timeout: float = 2.0) -> None:
         stay_away_from_web()
-        self._path = str(Path(run_dir or os.environ["OBSCURA_RUN"]) / "signer.sock")
+        self._path = str(Path(run_dir or os.environ["OBSCURA_RUN"]) / self._name)
         self._timeout = timeout
         self._socket: socket.socket | None = None
         self._pid = 0
@@ -314,3 +316,9 @@ class SignerClient:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+class EgressClient(SignerClient):
+    """The same to the egress, of which only `ping` and `stats` may be asked this way."""
+
+    _name = "egress.sock"

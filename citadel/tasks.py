@@ -5,8 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 import celery
+import redis
 
-from citadel import checks, enrolment, services
+from citadel import checks, enrolment, measured, services
 from citadel.models import ExchangeAccount
 from citadel.trail import alerts, collect
 from obscura.core import log
@@ -74,6 +75,15 @@ def collect_audit(**_: object) -> None:
         _logger.error("citadel.uncollected", code=problem.code)
     except Problem as problem:
         _logger.debug("citadel.uncollected", code=problem.code)
+
+
+@celery.shared_task(name="citadel.measure", ignore_result=True)
+def measure(**_: object) -> None:
+    """Lay down what the vault's processes say of their work, for those who may not ask them."""
+    try:
+        measured.hear()
+    except redis.RedisError as error:
+        _logger.warning("citadel.unmeasured", error=type(error).__name__)
 
 
 @celery.shared_task(name="citadel.watch_audit", ignore_result=True)

@@ -9,6 +9,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import Any
 
 from citadel.domain import calls
 from citadel.domain.policy import HOSTS
@@ -62,9 +63,12 @@ class Routes:
         paper = [(venue, market, "paper") for venue, market in HOSTS] if self._paper is not None else []
         return [(one[0], one[1], one[2], "") for one in (*self._named, *paper) if len(one) == 3 and one[:2] in HOSTS]
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Connections and waiting requests by ``venue:market:env``, with ``:address`` where one is named."""
-        return {":".join(filter(None, route)): pool.counts() for route, pool in self._pools.items()}
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """Connections and requests by ``venue:market:env``, with ``:address`` where one is named."""
+        return {
+            ":".join(filter(None, route)): {**pool.counts(), "took": list(pool.took)}
+            for route, pool in self._pools.items()
+        }
 
     async def close(self) -> None:
         for pool in self._pools.values():

@@ -31,6 +31,7 @@ from citadel.domain.request import (
 )
 from citadel.signer.forward import EgressLink
 from citadel.signer.ledger import Ledger
+from citadel.signer.measures import Measures
 from citadel.signer.primitives import Primitives
 from citadel.signer.trail import Trail
 
@@ -47,8 +48,11 @@ _REMEMBERED = 4_096
 class Carrying:
     """Completes requests, each once."""
 
-    def __init__(self, *, primitives: Primitives, ledger: Ledger, egress: EgressLink, trail: Trail) -> None:
+    def __init__(
+        self, *, primitives: Primitives, ledger: Ledger, egress: EgressLink, trail: Trail, measures: Measures
+    ) -> None:
         self._primitives, self._ledger, self._egress, self._trail = primitives, ledger, egress, trail
+        self._measures = measures
         self._chunks: OrderedDict[bytes, None] = OrderedDict()
         self.counts: Counter[str] = Counter()
 
@@ -79,6 +83,8 @@ class Carrying:
         facts |= {"request": f"{address.method} {address.host} {address.path}"[:160], "kind": kind, "sent": not refused}
         self._trail.note("carried", facts, int(time.time() * 1000))
         self.counts["carried"] += not refused
+        if not refused:
+            self._measures.one(f"carried_{kind}", exchange)
         return {"taken": int(not refused), "unknown": [], "refused": [[0, refused]] if refused else []}
 
     def _allowed(self, message: Message, tenant: int, exchange: str, address: Address) -> str:

@@ -27,6 +27,7 @@ from citadel.signer.carrying import Carrying
 from citadel.signer.forward import EgressLink
 from citadel.signer.keys import Keyring, SigningKey
 from citadel.signer.ledger import Ledger
+from citadel.signer.measures import Measures
 from citadel.signer.primitives import PrimitiveRefused, Primitives, rehearse
 from citadel.signer.requests import Desk, Signed
 from citadel.signer.tenant_keys import SHARED, KeyPending, TenantKeys
@@ -78,7 +79,10 @@ class Signer:
         self._stated: Message = {"mode": "off"}
         self._settled = True
         self._primitives, self._starknet = Primitives(size=keys.size, starknet=starknet), starknet
-        self._carrying = Carrying(primitives=self._primitives, ledger=ledger, egress=egress, trail=self._trail)
+        self._measures = Measures()
+        self._carrying = Carrying(
+            primitives=self._primitives, ledger=ledger, egress=egress, trail=self._trail, measures=self._measures
+        )
         self._public = bytes(intake.public_key)
         self._kid = hashlib.sha256(self._public).hexdigest()[:16]
         self._chunks: OrderedDict[bytes, None] = OrderedDict()
@@ -232,6 +236,7 @@ class Signer:
             "attestation": dict(self._attestation()),
             "keys_kept": self._kept,
             "audited": self._trail.sequence,
+            **self._measures.told(),
             **self._ledger.counts(),
             **self.counts,
             **self._carrying.counts,
@@ -265,6 +270,7 @@ class Signer:
         if why is not None:
             raise Refused(why)
         self.counts["payloads"] += 1
+        self._measures.one("payload", "binance")
         self._trail.payload(key.tenant, _now_ms())
         return {"digest": key.hmac_sha256(payload)}
 
@@ -290,6 +296,7 @@ class Signer:
         use = uses.name(message["field"], message["primitive"], message["derivation"], message["args"])
         facts = {"tenant": tenant, "account": account.hex(), "exchange": exchange, "use": use}
         self._trail.note("signed_unread", facts, _now_ms())
+        self._measures.one("unread", exchange)
         return {"signature": signature}
 
     def _key(self, account: bytes) -> SigningKey:
@@ -583,7 +590,7 @@ class Signer:
         _check_chunk(message)
         if chunk in self._chunks:
             raise Refused("chunk_repeated")
-        now_ms = _now_ms()
+        now_ms, began = _now_ms(), time.perf_counter_ns()
         signed = Desk(
             keys=self._keys,
             ledger=self._ledger,
@@ -595,6 +602,8 @@ class Signer:
             head=message["head"],
             now_ms=now_ms,
         ).sign(rows)
+        kind = policy.RULES[venue, market, message["method"], message["path"]].kind.value
+        self._measures.chunk(kind, venue, signed=len(signed.requests), took_ns=time.perf_counter_ns() - began)
         refused, taken = signed.refused, len(signed.requests)
         why = self._handed_over(message, signed, now_ms) if signed.requests else None
         if why is not None:

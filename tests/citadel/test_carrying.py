@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from citadel import bearing
+from citadel import bearing, measured, metrics
 from citadel.bearing import Use
-from citadel.client import SILENCE, UNSENT, SignerRefused
+from citadel.client import SILENCE, UNSENT, SignerClient, SignerRefused
 from citadel.domain.permit import Permit, seal
 from citadel.domain.request import Request
+from citadel.questions import EgressClient
 from citadel.signer.carrying import completed
 from citadel.signer.primitives import Primitives
 from tests.citadel.carried import Heard, Peer, account, peer
@@ -256,6 +258,32 @@ def test_orders_are_sent_where_the_tenant_has_permitted_them_and_no_longer(pair:
     assert order(permit("okxus", 1)) == (200, b"")
     assert order(permit("okxus", 2, on=False)) == (UNSENT, b"unchecked_not_permitted")
     assert len(heard.heard) == 1
+
+
+def test_what_is_carried_is_counted_by_what_it_does_and_never_by_where_it_went(pair: Vault, heard: Peer) -> None:
+    client, asked = pair.client(), EgressClient(run_dir=pair.directory)
+    before, sent = Counter(_signed(client)), _answered(asked)
+    use = signing()
+    one = account(pair, "okxus", OKX, permit("okxus", 3))
+    headers = [("OK-ACCESS-SIGN", use.placeholder.hex())]
+    for path, method in (("trade/order", "POST"), ("account/balance", "GET"), ("asset/withdrawal", "POST")):
+        one.send(use, url=f"https://us.okx.com/api/v5/{path}", method=method, headers=headers)
+
+    assert Counter(_signed(client)) - before == Counter(carried_order=1, carried_read=1)
+    assert _answered(asked) - sent == 2
+    client.close()
+    asked.close()
+
+
+def _signed(client: SignerClient) -> dict[str, int]:
+    return {kind: count for kind, exchange, count in client.stats()["signed"] if exchange == "okxus"}
+
+
+def _answered(client: EgressClient) -> float:
+    found = measured._of_egress(client.stats())
+    requests = [one for one in found if one.name == metrics.REQUESTS.name]
+    assert {one.labels[1:3] for one in requests} <= {("rest", "paper"), ("spot", "paper"), ("usdm", "paper")}
+    return sum(one.value for one in requests if one.labels == ("okxus", "rest", "paper", "answered"))
 
 
 def test_a_withdrawal_is_not_sent_whatever_was_permitted(pair: Vault, heard: Peer) -> None:

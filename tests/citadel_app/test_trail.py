@@ -9,10 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import redis
 import structlog
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 
+from citadel import measured
 from citadel import services as citadel
 from citadel.client import SignerClient, SignerUnavailable
 from citadel.domain.trail import GENESIS, digest
@@ -624,7 +626,7 @@ def verified(*words: str) -> str:
 
     out = StringIO()
     try:
-        call_command("verify_audit", *words, stdout=out)
+        call_command("verify_audit", *words, stdout=out, stderr=StringIO())
     except CommandError as error:
         return out.getvalue() + f"{error.returncode}: {error}"
     return out.getvalue()
@@ -665,6 +667,30 @@ def test_the_command_tells_of_every_chain(chained):
     ]
     assert verified("--tenant", "alpha", "--from", "3") == f"t_alpha  1 entries  head 3 {alpha.digest}  in order\n"
     assert verified("--tenant", "nobody") == "1: Nothing is known of nobody."
+
+
+def test_what_the_command_found_of_all_chains_is_laid_down_for_operators(chained, redis_db, tmp_path, monkeypatch):
+    def told() -> dict[tuple[str, ...], float]:
+        return {one.labels: one.value for one in measured.chains() if one.name == "obscura_audit_chains_broken"}
+
+    kept = tmp_path / "heads.json"
+    kept.write_text(verified("--head"))
+    verified("--tenant", "alpha")
+    verified("--from", "2")
+    assert told() == {}  # not all of it was looked at
+
+    verified()
+    verified("--against", str(kept))
+    assert told() == {("walked",): 0, ("against",): 0}
+    behind_the_triggers("update t_alpha.audit_entry set actor = 'eve' where position = 2")
+    verified()
+    assert told() == {("walked",): 1, ("against",): 0}
+
+    def away(*_: object, **__: object) -> None:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(redis_db, "set", away)
+    assert verified().endswith("1: 1 of 5 are not in order.")
 
 
 def test_the_command_ends_with_1_where_something_is_wrong(chained):

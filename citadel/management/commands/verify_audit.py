@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import redis
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from citadel import measured
 from citadel.trail import verify as signers
 from obscura.core.audit import chain
 from obscura.core.audit.chain import Head
@@ -44,8 +46,16 @@ class Command(BaseCommand):
         for one in verdicts:
             self.stdout.write(_line(one, walked=against is None))
         broken = [one for one in verdicts if one.what]
+        if only is None and first == 1:
+            self._lay_down(how="against" if against else "walked", broken=len(broken))
         if broken:
             raise CommandError(f"{len(broken)} of {len(verdicts)} are not in order.", returncode=1)
+
+    def _lay_down(self, *, how: str, broken: int) -> None:
+        try:
+            measured.verified(how=how, broken=broken)
+        except redis.RedisError as error:
+            self.stderr.write(f"Not told to /metrics: Redis does not answer ({type(error).__name__}).")
 
 
 def _walked(only: str | None, first: int) -> Iterator[Verdict]:
