@@ -7,6 +7,7 @@ by whoever comes next, and nobody is decided twice.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,7 +26,7 @@ from pools import followers
 from proofs.domain.receipts import Leaves
 from tenants import directory
 from tenants.models import Tenant
-from trading import copies
+from trading import copies, metrics
 from trading.conductor import carry, draws
 from trading.conductor.books import open_books
 from trading.domain import priorities
@@ -64,6 +65,7 @@ class Planned(NamedTuple):
     messages: list[nudges.Message]
     denied: list[dict[str, Any]]
     dropped: list[results.Written]
+    decision: Decision
     last: bool
 
 
@@ -90,6 +92,10 @@ def plan(
         if chunk is None:
             break
         done += 1
+        metrics.planned(
+            copies=len(chunk.decision.copies),
+            denied=Counter(denied.reason for denied in chunk.decision.denials),
+        )
         for written in chunk.dropped:
             results.tell(schema=schema, written=written)
         if chunk.born:
@@ -178,7 +184,7 @@ def _plan_chunk(*, tenant: Tenant, pool_id: UUID, urgency: int, facts: _Markets)
         }  # fmt: skip
         cursor.execute(db.sql(store.MOVE_CURSOR, schema), moved)
     draws.committed(schema=schema, signal=signal, chain=walk.chain)
-    return Planned(signal, born, messages, denied, dropped, ended and turn.alone)
+    return Planned(signal, born, messages, denied, dropped, decision, ended and turn.alone)
 
 
 def _held(

@@ -22,6 +22,7 @@ from obscura.core.money import ZERO
 from pools import followers
 from pools import services as pools
 from tenants import scope
+from trading import metrics
 from trading.domain.order_state import Status
 from trading.domain.reasons import Reason
 from trading.execution import db, gate, limits, results, store, trades
@@ -70,7 +71,9 @@ def sweep(*, schema: str, fly: Callable[[Flight], object] = Flight.landed) -> di
         session.execute(db.sql(store.MARK_SWEPT, schema), [[row[0] for row in stuck]])
     for signal_id, first, last in stuck:
         counts["stuck"] += execute(schema=schema, signal_id=signal_id, first=first, last=last, fly=fly)
-    session.execute(db.sql(store.FINISH_SIGNALS, schema))
+    done = [row[0] for row in session.execute(db.sql(store.FINISH_SIGNALS, schema)).fetchall()]
+    if done:
+        metrics.finished(session, schema=schema, signals=done)
     counts["ended"] = end_closed(schema=schema)
     return counts
 

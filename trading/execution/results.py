@@ -6,6 +6,7 @@ own. So a result that is told twice, late, or in another order than it happened 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -20,7 +21,7 @@ from obscura.core.money import ZERO
 from obscura.core.nudge import send as nudges
 from pools.followers import Settlement
 from proofs.domain.receipts import Leaves
-from trading import copies
+from trading import copies, metrics
 from trading.domain import priorities
 from trading.domain.order_state import TERMINAL, TRANSITIONS, Status
 from trading.domain.settlement import Position, Progress, settle
@@ -78,6 +79,7 @@ class Written(NamedTuple):
 
     messages: Sequence[nudges.Message]
     rows: Sequence[dict[str, Any]]
+    moved: Mapping[Status, int] = {}
 
 
 def write(*, schema: str, signal: SignalRow, told: Sequence[Told], subscriptions: Sequence[int] | None = None) -> None:
@@ -115,11 +117,13 @@ def write_within(cursor: Any, *, schema: str, signal: SignalRow, told: Sequence[
     if any(change.row.status in TERMINAL and change.to not in TERMINAL for change in changes):
         cursor.execute(db.sql(store.GO_ON, schema), [signal.id])
     messages = _nudge(cursor, schema, signal, changes, waiting)
-    return Written(messages, _feed_rows(signal, changes, now))
+    moved = Counter(change.to for change in changes if change.to is not change.row.status)
+    return Written(messages, _feed_rows(signal, changes, now), moved)
 
 
 def tell(*, schema: str, written: Written) -> None:
-    """Send the nudges and tell the followers what was committed."""
+    """Send the nudges, tell the followers what was committed, and count it."""
+    metrics.reached(written.moved)
     for message in written.messages:
         nudges.send(message)
     if written.rows:
