@@ -82,6 +82,16 @@ app.conf.update(
             "schedule": 2.0,
             "options": {"queue": "default", "expires": 2},
         },
+        "citadel.measure": {
+            "task": "citadel.measure",
+            "schedule": 5.0,
+            "options": {"queue": "default", "expires": 5},
+        },
+        "obscura.measure": {
+            "task": "obscura.measure",
+            "schedule": 10.0,
+            "options": {"queue": "default", "expires": 10},
+        },
         "citadel.watch_audit": {
             "task": "citadel.watch_audit",
             "schedule": 60.0,
@@ -117,5 +127,5 @@ def _usable_session(task: Any, **_: Any) -> None:
 def _report(sender: Any, **_: object) -> None:
     """Report this worker by its name, from its own loop: a thread beside it would be copied, half, by every fork."""
     name = str(sender.hostname).partition("@")[0]
-    alive.report(name)
+    alive.say(name)
     sender.timer.call_repeatedly(alive.INTERVAL_S, alive.say, (name,))

@@ -8,6 +8,7 @@ from csp.constants import NONE, SELF
 from psycopg.conninfo import conninfo_to_dict
 
 from obscura.core.db.pool import reset_connection
+from obscura.core.secrets import Secret
 from obscura.settings import env
 from obscura.settings.access import *  # noqa: F403
 from obscura.settings.admin import *  # noqa: F403
@@ -68,6 +69,7 @@ DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 OFFICE_HOST = env.text("OBSCURA_OFFICE_HOST", "office.localhost")
 
 MIDDLEWARE = [
+    "obscura.ops.metrics.middleware.MetricsMiddleware",
     "obscura.ops.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -245,6 +247,9 @@ PAPER_LIMITS = env.flag("OBSCURA_PAPER_LIMITS", True)
 # closes what is open.
 LEAD_SILENT_AFTER_S = env.number("OBSCURA_LEAD_SILENT_AFTER_S", 60)
 LEAD_SILENT_CLOSE_S = env.number("OBSCURA_LEAD_SILENT_CLOSE_S", 300)
+
+# Whoever has it may read /metrics. Without one there is no such address.
+METRICS_TOKEN = Secret(env.text("OBSCURA_METRICS_TOKEN", ""))
 
 RUN_DIR = env.text("OBSCURA_RUN", str(VAR / "run"))
 DATA_DIR = env.text("OBSCURA_DATA", "")

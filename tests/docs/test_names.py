@@ -9,6 +9,8 @@ from uuid import UUID
 import pytest
 from django.urls import resolve
 
+from obscura.ops.metrics import middleware as metrics
+
 BASE = Path(__file__).resolve().parents[2]
 PAGES = [BASE / "README.md", BASE / "CONTRIBUTING.md", *sorted((BASE / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(BASE)) for page in PAGES]
@@ -128,6 +130,8 @@ def test_every_address_answers(page):
     addresses = [found[1] for span in spans(page) if (found := re.fullmatch(r"(?:[A-Z]+ )?(/[\w/{}-]+)", span))]
 
     for address in addresses:
+        if address == metrics.PATH:
+            continue  # answered before there are routes
         assert resolve(address.replace("{id}", str(UUID(int=0))), urlconf="obscura.urls")
 
 
