@@ -17,6 +17,7 @@ from django.db import IntegrityError, connection, transaction
 
 from citadel.client import SignerClient, WrappedKey
 from citadel.models import Credential, KeyVersion
+from citadel.trail import break_glass
 from obscura.core import clock, log
 from obscura.core.audit import write as audit
 from obscura.core.errors import Conflict, NotFound, Unavailable
@@ -151,14 +152,18 @@ def rewrap(*, after: int = 0) -> Rewrapped:
     return Rewrapped(done, unreadable, finished)
 
 
-def set_disabled(*, version: int, disabled: bool, actor: str) -> None:
+def set_disabled(*, version: int, disabled: bool, request_id: int) -> None:
     """Open nothing under a version for now, or open it again. The active one is not disabled: rotate first.
 
+    :param request_id: the break-glass request of two people for exactly this; it is spent
     :raises NotFound: there is no such version
     :raises KeyVersionState: it is active or destroyed
+    :raises citadel.trail.break_glass.RequestUnknown, RequestState, RequestOfAnother, NotStaff: it is not good for this
     """
     was, to = (State.DECRYPT_ONLY, State.DISABLED) if disabled else (State.DISABLED, State.DECRYPT_ONLY)
+    what = break_glass.What.DISABLE_KEY if disabled else break_glass.What.ENABLE_KEY
     with transaction.atomic():
+        actor = break_glass.spend(request_id=request_id, what=what, tenant=current(), version=version)
         row = KeyVersion.objects.select_for_update().filter(version=version).first()
         if row is None:
             raise NotFound("There is no such key version.", code="key_version_unknown")
@@ -170,12 +175,16 @@ def set_disabled(*, version: int, disabled: bool, actor: str) -> None:
         audit.record(f"citadel.key.{to}", actor=actor, subject=f"key:v{version}")
 
 
-def shred(*, actor: str) -> int:
+def shred(*, request_id: int) -> int:
     """Erase every key of the present tenant: what is sealed under them opens never again. How many credentials that is.
 
     For a tenant that has left. Its accounts trade no more from here on; the signer forgets what it holds of them.
+
+    :param request_id: the break-glass request of two people for exactly this; it is spent
+    :raises citadel.trail.break_glass.RequestUnknown, RequestState, RequestOfAnother, NotStaff: it is not good for this
     """
     with transaction.atomic():
+        actor = break_glass.spend(request_id=request_id, what=break_glass.What.SHRED, tenant=current())
         lost = Credential.objects.exclude(envelopes={}).count()
         accounts = list(Credential.objects.values_list("account_id", flat=True))
         Credential.objects.update(envelopes={}, sealed=None, key_version=0)

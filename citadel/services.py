@@ -50,6 +50,7 @@ from citadel.paper import PaperVenueAway, open_at_paper_venue
 from citadel.permits import NeverUnchecked
 from citadel.permits import switch as switch_unchecked_signing
 from citadel.permits import tell as tell_permits
+from citadel.trail.export import export_audit
 from citadel.types import AccountRef, CredentialField, Exchange, Limits, LimitsQuestion, Reservation, VaultKey
 from obscura.core import clock
 from obscura.core.audit import write as audit
@@ -105,6 +106,7 @@ __all__ = [
     "egress_addresses",
     "enrol",
     "envelopes_of",
+    "export_audit",
     "forget",
     "intake_key",
     "limits_of",

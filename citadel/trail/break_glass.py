@@ -1,25 +1,40 @@
-"""Dangerous actions on keys: one member of staff asks and says why, another one approves, then it is done once."""
+"""Dangerous actions: one member of staff asks and says why, another one approves, then it is done once.
+
+Whoever does such a thing spends the request within its own transaction (`spend`), so that there is no way around it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import QuerySet
 from django.views.decorators.debug import sensitive_variables
 
-from citadel import keyring
 from citadel.trail.models import BreakGlass
-from obscura.core import clock
+from obscura.core import clock, log
 from obscura.core.audit import write as audit
 from obscura.core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from tenants.scope import PUBLIC, entered
 from tenants.services import tenant_by_schema
 
 LIFE = timedelta(minutes=30)
+MOST_DAYS = 31
+"""An export of the audit covers no more."""
+
 What = BreakGlass.What
+
+_OF_A_VERSION = frozenset({What.DISABLE_KEY, What.ENABLE_KEY})
+_logger = log.get("citadel")
+
+
+class Days(NamedTuple):
+    """A range of days, UTC, both included."""
+
+    first: date
+    last: date
 
 
 class NotStaff(Forbidden):
@@ -49,6 +64,13 @@ class RequestState(Conflict):
     remedy = "It is approved once and used once, within 30 minutes. Ask anew."
 
 
+class RequestOfAnother(Conflict):
+    """The request was approved for another action, tenant, key version or range of days."""
+
+    code = "break_glass_of_another"
+    remedy = "Ask for exactly what is to be done, and have it approved."
+
+
 @sensitive_variables("password")
 def person(*, email: str, password: str) -> str:
     """The e-mail of the member of staff who has this password.
@@ -62,30 +84,30 @@ def person(*, email: str, password: str) -> str:
     return str(found.email).lower()
 
 
-def ask(*, what: str, tenant: str, why: str, asked_by: str, version: int | None = None) -> int:
+def ask(
+    *, what: str, tenant: str, why: str, asked_by: str, version: int | None = None, days: Days | None = None
+) -> int:
     """Ask for a dangerous action. The number of the request, which is good for 30 minutes.
 
-    :param tenant: its schema
+    :param tenant: its schema; "public" for the platform's audit
     :param asked_by: e-mail of a member of staff
-    :raises Invalid: there is no such action, no reason, or a version where none belongs
+    :raises Invalid: there is no such action, no reason, or a version or days where none belong
     :raises NotStaff: the one who asks is none
     :raises tenants.directory.UnknownTenant: there is no such tenant
     """
-    if what not in What.values:
-        raise Invalid(f"The action is one of: {', '.join(What.values)}.", code="break_glass_what")
-    if not why.strip():
-        raise Invalid("Say why.", code="break_glass_why")
-    if (version is None) is (what == What.DISABLE_KEY):
-        raise Invalid("A key version belongs to disable_key, and to it alone.", code="break_glass_version")
+    _sensible(what=what, why=why, version=version, days=days)
     with entered(PUBLIC), transaction.atomic():
-        if tenant == PUBLIC:
+        if tenant != PUBLIC:
+            tenant_by_schema(tenant)
+        elif what != What.EXPORT_AUDIT:
             raise Invalid("The platform itself has no keys.", code="break_glass_tenant")
-        tenant_by_schema(tenant)
         email, now = _staff(asked_by), clock.now()
         row = BreakGlass.objects.create(
             what=what,
             tenant=tenant,
             version=version,
+            first_day=days and days.first,
+            last_day=days and days.last,
             why=why.strip()[:200],
             asked_by=email,
             asked_at=now,
@@ -123,26 +145,43 @@ def approve(*, request_id: int, approved_by: str) -> None:
             raise why_not
 
 
-def use(*, request_id: int) -> str:
-    """Do what was asked and approved, once. A sentence about what was done.
+def spend(*, request_id: int, what: str, tenant: str, version: int | None = None, days: Days | None = None) -> str:
+    """Take a request for what the caller does in the same transaction. Both people, as the audit's actor.
 
-    If it fails nothing of it has happened, and the request can be used again.
+    It is taken once and for exactly what was approved. Where the transaction fails, nothing was taken.
 
     :raises RequestUnknown: there is no such request
     :raises RequestState: it was not approved, was used, or has expired
+    :raises RequestOfAnother: something else was approved
+    :raises NotStaff: one of the two is no member of staff any more
     """
-    with entered(PUBLIC), transaction.atomic():
+    with entered(PUBLIC):
         row, now = _locked(request_id), clock.now()
-        if row.used_at is not None:
-            raise RequestState("It was used.")
-        if not row.approved_by:
-            raise RequestState("Nobody has approved it.", remedy="Have another member of staff approve it first.")
-        if row.expires_at <= now:
-            raise RequestState("It has expired.")
+        try:
+            _good_for(row, (what, tenant, version, days))
+        except Problem as problem:
+            _logger.warning("citadel.break_glass.refused", request=row.pk, what=what, tenant=tenant, code=problem.code)
+            raise
         BreakGlass.objects.filter(pk=row.pk).update(used_at=now)
         _told("used", row, actor=f"staff:{row.asked_by}", approved_by=row.approved_by)
-        with entered(row.tenant):
-            return _ACTIONS[What(row.what)](row)
+    return f"break-glass:{row.pk} {row.asked_by} {row.approved_by}"
+
+
+def request(*, request_id: int) -> BreakGlass:
+    """A request as it stands, to be done.
+
+    :raises RequestUnknown: there is none
+    """
+    with entered(PUBLIC):
+        row = BreakGlass.objects.filter(pk=request_id).first()
+    if row is None:
+        raise RequestUnknown
+    return row
+
+
+def days_of(row: BreakGlass) -> Days | None:
+    """The days a request names."""
+    return Days(row.first_day, row.last_day) if row.first_day and row.last_day else None
 
 
 def requests() -> QuerySet[BreakGlass]:
@@ -150,21 +189,30 @@ def requests() -> QuerySet[BreakGlass]:
     return BreakGlass.objects.all()
 
 
-def _shred(row: BreakGlass) -> str:
-    lost = keyring.shred(actor=_two(row))
-    return f"Every key of {row.tenant} is erased; {lost} credentials open never again."
+def _sensible(*, what: str, why: str, version: int | None, days: Days | None) -> None:
+    if what not in What.values:
+        raise Invalid(f"The action is one of: {', '.join(What.values)}.", code="break_glass_what")
+    if not why.strip():
+        raise Invalid("Say why.", code="break_glass_why")
+    if (version is None) is (what in _OF_A_VERSION):
+        raise Invalid("A key version belongs to disable_key and enable_key alone.", code="break_glass_version")
+    if (days is None) is (what == What.EXPORT_AUDIT):
+        raise Invalid("Days, a first and a last, belong to export_audit alone.", code="break_glass_days")
+    if days is not None and not 0 <= (days.last - days.first).days < MOST_DAYS:
+        raise Invalid(f"An export covers 1 to {MOST_DAYS} days.", code="break_glass_days")
 
 
-def _disable(row: BreakGlass) -> str:
-    keyring.set_disabled(version=row.version or 0, disabled=True, actor=_two(row))
-    return f"Version {row.version} of {row.tenant} is disabled."
-
-
-_ACTIONS: dict[What, Callable[[BreakGlass], str]] = {What.SHRED: _shred, What.DISABLE_KEY: _disable}
-
-
-def _two(row: BreakGlass) -> str:
-    return f"break-glass:{row.pk} {row.asked_by} {row.approved_by}"
+def _good_for(row: BreakGlass, wanted: tuple[str, str, int | None, Days | None]) -> None:
+    if row.used_at is not None:
+        raise RequestState("It was used.")
+    if not row.approved_by or row.approved_by == row.asked_by:
+        raise RequestState("Nobody has approved it.", remedy="Have another member of staff approve it first.")
+    if row.expires_at <= clock.now():
+        raise RequestState("It has expired.")
+    if (row.what, row.tenant, row.version, days_of(row)) != wanted:
+        raise RequestOfAnother
+    for email in (row.asked_by, row.approved_by):
+        _staff(email)
 
 
 def _locked(request_id: int) -> BreakGlass:
@@ -184,6 +232,7 @@ def _staff(email: str) -> str:
 def _told(word: str, row: BreakGlass, *, actor: str, **facts: object) -> None:
     subject = f"break-glass:{row.pk}"
     version = {"version": row.version} if row.version else {}
+    days = {"days": f"{row.first_day} to {row.last_day}"} if row.first_day else {}
     audit.record(
         f"citadel.break_glass.{word}",
         actor=actor,
@@ -191,5 +240,6 @@ def _told(word: str, row: BreakGlass, *, actor: str, **facts: object) -> None:
         what=row.what,
         tenant=row.tenant,
         **version,
+        **days,
         **facts,
     )

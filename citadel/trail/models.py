@@ -60,10 +60,16 @@ class BreakGlass(models.Model):
     class What(models.TextChoices):
         SHRED = "shred", "Erase every key of a tenant"
         DISABLE_KEY = "disable_key", "Disable a key version of a tenant"
+        ENABLE_KEY = "enable_key", "Enable a disabled key version of a tenant"
+        EXPORT_AUDIT = "export_audit", "Export the audit of a tenant, or of the platform"
 
     what = models.CharField(max_length=16, choices=What)
-    tenant = models.CharField(max_length=63, help_text="The tenant's schema.")
-    version = models.PositiveIntegerField(null=True, blank=True, help_text="Of the key, where one is disabled.")
+    tenant = models.CharField(max_length=63, help_text="The tenant's schema; public: the platform.")
+    version = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of the key, where one is disabled or enabled."
+    )
+    first_day = models.DateField(null=True, blank=True, help_text="UTC, where audit is exported.")
+    last_day = models.DateField(null=True, blank=True, help_text="UTC, included.")
     why = models.CharField(max_length=200)
     asked_by = models.CharField(max_length=254)
     asked_at = models.DateTimeField()

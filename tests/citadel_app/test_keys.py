@@ -18,6 +18,7 @@ from obscura.core.audit.models import Entry
 from obscura.core.nudge.models import Nudge
 from tests.citadel.support import BEN, CLEO, Vault
 from tests.citadel_app.conftest import Binance
+from tests.citadel_app.granting import granted
 
 State = KeyVersion.State
 
@@ -237,11 +238,11 @@ def test_sealing_under_a_version_that_was_rotated_is_done_again(alpha, cast, con
 def test_a_version_that_is_disabled_opens_nothing_until_it_is_enabled(two, vault) -> None:
     citadel.rotate_keys(actor="ada")
     with pytest.raises(citadel.KeyVersionState):
-        citadel.set_key_disabled(version=3, disabled=True, actor="ada")
-    citadel.set_key_disabled(version=2, disabled=True, actor="ada")
+        citadel.set_key_disabled(version=3, disabled=True, request_id=granted("disable_key", version=3))
+    citadel.set_key_disabled(version=2, disabled=True, request_id=granted("disable_key", version=2))
     assert opens(restarted(vault)) == ["key_version_unknown"] * 2
 
-    citadel.set_key_disabled(version=2, disabled=False, actor="ada")
+    citadel.set_key_disabled(version=2, disabled=False, request_id=granted("enable_key", version=2))
     assert opens(vault) == []
 
 
@@ -249,7 +250,7 @@ def test_of_a_tenant_that_has_left_nothing_opens(two, vault) -> None:
     before = list(Credential.objects.values_list("account_id", "envelopes"))
     tenant = keyring.tenant_id()
 
-    assert citadel.shred_keys(actor="root") == 2
+    assert citadel.shred_keys(request_id=granted("shred")) == 2
 
     assert states() == {2: "destroyed"}
     assert list(Credential.objects.values_list("envelopes", flat=True)) == [{}, {}]

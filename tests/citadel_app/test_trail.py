@@ -20,7 +20,7 @@ from citadel.client import SignerClient, SignerUnavailable
 from citadel.domain.trail import GENESIS, digest
 from citadel.models import Credential, KeyVersion
 from citadel.tasks import collect_audit, watch_audit
-from citadel.trail import alerts, break_glass, collect, verify
+from citadel.trail import alerts, break_glass, collect, doing, verify
 from citadel.trail.models import Alert, BreakGlass, SignerEntry
 from obscura.celery import app
 from obscura.core import clock
@@ -496,19 +496,40 @@ def test_two_people_disable_a_key_version(office, rob, keys):
     assert Entry.objects.get(action="citadel.key.disabled").actor == f"break-glass:{row.pk} {rob} stella@example.com"
 
 
+def test_two_people_export_audit_by_the_command(office, rob, keys, password, tmp_path):
+    words = ["--what", "export_audit", "--tenant", "public", "--why", "Review.", "--by", rob]
+    with pytest.raises(CommandError, match="--from and --until belong together"):
+        run("ask", *words, "--from", "2026-11-01")
+    with pytest.raises(CommandError, match="is no day"):
+        run("ask", *words, "--from", "yesterday", "--until", "2026-11-01")
+    day = clock.now().date().isoformat()
+    run("ask", *words, "--from", day, "--until", day)
+    row = BreakGlass.objects.get()
+    assert "is approved" in approve(office, row)
+
+    with pytest.raises(CommandError, match="--out, belongs to export_audit"):
+        run("use", str(row.pk))
+    out = tmp_path / "audit.jsonl"
+
+    assert run("use", str(row.pk), "--out", str(out)).startswith(
+        f"{len(out.read_text().splitlines())} entries of public"
+    )
+    assert "citadel.break_glass.approved" in out.read_text()
+
+
 def test_what_fails_has_not_happened_and_can_be_used_again(office, rob, keys):
     row = asked(rob, what="disable_key", version=3)  # the active one is not disabled
     approve(office, row)
 
     with pytest.raises(citadel.KeyVersionState):
-        break_glass.use(request_id=row.pk)
+        doing.use(request_id=row.pk)
 
     row.refresh_from_db()
     assert row.used_at is None
     assert told()[-1][0] == "approved"
     KeyVersion.objects.filter(version=2).update(state="destroyed")
     KeyVersion.objects.filter(version=3).update(state="decrypt_only")
-    assert break_glass.use(request_id=row.pk) == "Version 3 of t_alpha is disabled."
+    assert doing.use(request_id=row.pk) == "Version 3 of t_alpha is disabled."
 
 
 def test_who_asked_cannot_approve(office, keys):
@@ -520,7 +541,7 @@ def test_who_asked_cannot_approve(office, keys):
     assert row.approved_by == ""
     assert told() == [("asked", "staff:stella@example.com"), ("refused", "staff:stella@example.com")]
     with pytest.raises(break_glass.RequestState):
-        break_glass.use(request_id=row.pk)
+        doing.use(request_id=row.pk)
     with pytest.raises(IntegrityError, match="break_glass_takes_two"), transaction.atomic():
         BreakGlass.objects.update(approved_by="stella@example.com")
     assert states() == {2: "decrypt_only", 3: "active"}
@@ -545,7 +566,7 @@ def test_a_request_that_is_used_twice_at_once_is_used_once(committed, office, ro
 
     def run_it() -> None:
         try:
-            done.append(break_glass.use(request_id=row.pk))
+            done.append(doing.use(request_id=row.pk))
         except break_glass.RequestState as problem:
             done.append(problem.message)
         finally:
@@ -568,7 +589,7 @@ def test_a_request_expires(office, rob, keys, monkeypatch):
     monkeypatch.setattr("obscura.core.clock.now", lambda: present)
 
     with pytest.raises(break_glass.RequestState, match="expired"):
-        break_glass.use(request_id=approved.pk)
+        doing.use(request_id=approved.pk)
     with pytest.raises(break_glass.RequestState, match="expired"):
         break_glass.approve(request_id=late.pk, approved_by="stella@example.com")
 
@@ -617,7 +638,7 @@ def test_what_makes_no_sense_cannot_be_asked(rob, changed, code):
     assert problem.value.code == code
     assert BreakGlass.objects.count() == 0
     with pytest.raises(break_glass.RequestUnknown):
-        break_glass.use(request_id=404)
+        doing.use(request_id=404)
 
 
 # the command
