@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from citadel.chunks import SILENCE, UNSENT, CarriedRequest, Chunk, ChunkSender, OnResults, Result, Row
-from citadel.questions import Entry, SignerClient, SignerRefused, SignerUnavailable, WrappedKey
+from citadel.questions import Entry, Generations, SignerClient, SignerRefused, SignerUnavailable, WrappedKey
 
 __all__ = [
     "SILENCE",
@@ -12,6 +12,7 @@ __all__ = [
     "Chunk",
     "ChunkSender",
     "Entry",
+    "Generations",
     "OnResults",
     "Result",
     "Row",

@@ -18,6 +18,7 @@ from django.db import IntegrityError, connection, transaction
 from citadel.client import SignerClient, WrappedKey
 from citadel.models import Credential, KeyVersion
 from citadel.trail import break_glass
+from citadel.trail.generations import Promise, promise
 from obscura.core import clock, log
 from obscura.core.audit import write as audit
 from obscura.core.errors import Conflict, NotFound, Unavailable
@@ -77,6 +78,13 @@ class Rewrapped(NamedTuple):
     done: int
     unreadable: int
     finished: bool
+
+
+class Shredded(NamedTuple):
+    """What was erased: so many credentials; and until when an older backup still holds them in a form that opens."""
+
+    credentials: int
+    backups: Promise
 
 
 def tenant_id() -> int:
@@ -175,10 +183,12 @@ def set_disabled(*, version: int, disabled: bool, request_id: int) -> None:
         audit.record(f"citadel.key.{to}", actor=actor, subject=f"key:v{version}")
 
 
-def shred(*, request_id: int) -> int:
-    """Erase every key of the present tenant: what is sealed under them opens never again. How many credentials that is.
+def shred(*, request_id: int) -> Shredded:
+    """Erase every key of the present tenant: what is sealed under them opens never again.
 
-    For a tenant that has left. Its accounts trade no more from here on; the signer forgets what it holds of them.
+    What a backup of the database holds of them opens until the provider's generation is destroyed
+    (citadel.generations); the answer says when that is. For a tenant that has left: its accounts trade no more from
+    here on, and the signer forgets what it holds of them.
 
     :param request_id: the break-glass request of two people for exactly this; it is spent
     :raises citadel.trail.break_glass.RequestUnknown, RequestState, RequestOfAnother, NotStaff: it is not good for this
@@ -187,14 +197,23 @@ def shred(*, request_id: int) -> int:
         actor = break_glass.spend(request_id=request_id, what=break_glass.What.SHRED, tenant=current())
         lost = Credential.objects.exclude(envelopes={}).count()
         accounts = list(Credential.objects.values_list("account_id", flat=True))
+        shared = Credential.objects.filter(key_version=FIRST_OWN - 1).exclude(envelopes={}).exists()
+        oldest = KeyVersion.objects.order_by("created_at").values_list("created_at", flat=True).first()
+        backups = promise(oldest_key=None if shared else oldest or clock.now())
         Credential.objects.update(envelopes={}, sealed=None, key_version=0)
         KeyVersion.objects.exclude(state=State.DESTROYED).update(
             state=State.DESTROYED, wrapped="", destroyed_at=clock.now()
         )
-        audit.record("citadel.key.shredded", actor=actor, subject=f"tenant:{current()}", credentials=lost)
+        audit.record(
+            "citadel.key.shredded",
+            actor=actor,
+            subject=f"tenant:{current()}",
+            credentials=lost,
+            backups_unreadable_by=backups.by.isoformat(),
+        )
         for account_id in accounts:
             nudge("citadel.forget", account_id=str(account_id))
-    return lost
+    return Shredded(lost, backups)
 
 
 def _make(signer: SignerClient, *, actor: str) -> int:

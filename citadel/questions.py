@@ -77,6 +77,23 @@ class Enrolled(NamedTuple):
     exchange: str
 
 
+class Generations(NamedTuple):
+    """The versions of the key provider's own key that still open.
+
+    :param kept: the provider's name
+    :param made: Unix milliseconds by number, 0 where nobody knows; the highest is the one in use
+    :param owed: nodes that still hold what was destroyed, once for each deletion
+    """
+
+    kept: str
+    made: dict[int, int]
+    owed: tuple[int, ...]
+
+    @property
+    def active(self) -> int:
+        return max(self.made)
+
+
 class SignerClient:
     """A blocking connection to the signer, made when needed and again after it broke or the process forked.
 
@@ -158,6 +175,35 @@ class SignerClient:
         :raises SignerRefused: code ``key_version_unknown``: no key is held that follows
         """
         return int(self._ask("retire", tenant=tenant, minimum=minimum)["dropped"])
+
+    def generations(self) -> Generations:
+        """What of the provider's own key still opens.
+
+        :raises SignerRefused: codes of the provider
+        """
+        return _generations(self._with_keys("generations", ask=os.urandom(8)))
+
+    def rotate_generation(self, *, after: int) -> Generations:
+        """See that a generation follows this one; asked twice, it is made once.
+
+        :raises SignerRefused: codes ``generations_many`` and those of the provider
+        """
+        return _generations(self._with_keys("rotate_generation", after=after, ask=os.urandom(8)))
+
+    def move_key(self, key: WrappedKey) -> str:
+        """A tenant's key, wrapped under the provider's present generation.
+
+        :raises SignerRefused: codes ``wrap_refused``, ``wrap_unknown``: it does not open
+        """
+        tenant, version, wrapped = key
+        return str(self._with_keys("move_key", tenant=tenant, version=version, wrapped=wrapped)["wrapped"])
+
+    def destroy_generations(self, *, below: int) -> Generations:
+        """Destroy every generation below one, and ask nodes again for what they owe. There is no way back.
+
+        :raises SignerRefused: codes ``generation_young``: half the horizon has not passed; ``generation_unknown``
+        """
+        return _generations(self._with_keys("destroy_generations", below=below, ask=os.urandom(8)))
 
     def rewrap(
         self, entries: Sequence[Entry], *, version: int, keys: Sequence[WrappedKey]
@@ -322,3 +368,7 @@ class EgressClient(SignerClient):
     """The same to the egress, of which only `ping` and `stats` may be asked this way."""
 
     _name = "egress.sock"
+
+
+def _generations(answer: Message) -> Generations:
+    return Generations(str(answer["kept"]), dict(answer["made"]), tuple(answer["owed"]))

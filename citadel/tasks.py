@@ -7,7 +7,7 @@ from uuid import UUID
 import celery
 import redis
 
-from citadel import checks, enrolment, measured, services
+from citadel import checks, enrolment, generations, measured, services
 from citadel.models import ExchangeAccount
 from citadel.trail import alerts, collect
 from obscura.core import log
@@ -90,6 +90,15 @@ def measure(**_: object) -> None:
 def watch_audit(**_: object) -> None:
     """Raise alerts for what is unusual about the last minutes of the vault."""
     alerts.watch()
+
+
+@celery.shared_task(name="citadel.turn_generations", ignore_result=True)
+def turn_generations(**_: object) -> None:
+    """Let the provider's key go from one generation to the next, where that is due. What cannot be now comes again."""
+    try:
+        generations.turn()
+    except Problem as problem:
+        _logger.warning("citadel.generations_wait", code=problem.code)
 
 
 @celery.shared_task(name="citadel.check_all", ignore_result=True)

@@ -97,6 +97,11 @@ app.conf.update(
             "schedule": 60.0,
             "options": {"queue": "default", "expires": 50},
         },
+        "citadel.turn_generations": {
+            "task": "citadel.turn_generations",
+            "schedule": 3600.0,
+            "options": {"queue": "default", "expires": 3000},
+        },
         "citadel.check_all": {
             "task": "citadel.check_all",
             "schedule": crontab(hour=4, minute=17),

@@ -20,7 +20,7 @@ from citadel.attestation.nilcc import Attested, NilccVerifier, NodeAnswerInvalid
 from citadel.attestation.vceks import Vceks, VcekUnavailable
 from citadel.domain.attestation.policy import production_policy
 from citadel.domain.attestation.report import Tcb
-from citadel.vaults.provider import KeyProvider, ProviderUnavailable
+from citadel.vaults.provider import ErasableProvider, Generations, ProviderUnavailable
 
 MODES = ("off", "required")
 
@@ -55,7 +55,7 @@ class AttestedProvider:
     """
 
     def __init__(
-        self, provider: KeyProvider, *, attests: Attests, told: Callable[[Mapping[str, Any]], None] | None = None
+        self, provider: ErasableProvider, *, attests: Attests, told: Callable[[Mapping[str, Any]], None] | None = None
     ) -> None:
         self.name = provider.name
         self._provider, self._attests, self._told = provider, attests, told
@@ -84,6 +84,14 @@ class AttestedProvider:
         """
         self._require()
         return self._provider.rotate()
+
+    def generations(self) -> Generations:
+        """As the provider does. Nothing is opened by it, so it needs no verdict."""
+        return self._provider.generations()
+
+    def destroy(self, *, below: int) -> Generations:
+        """As the provider does. What opens nothing any more needs no verdict either."""
+        return self._provider.destroy(below=below)
 
     def close(self) -> None:
         """As the provider does."""

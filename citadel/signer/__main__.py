@@ -10,6 +10,7 @@ OBSCURA_ATTESTATION         off, or required (citadel.attestation.required)
 OBSCURA_SIGNER_STATE        directory of the journal, default vault/ beside the sockets
 OBSCURA_ACCOUNT_CAPS        caps of accounts that have none of their own: dollars in an order, a minute and a day, and
                             the highest leverage, default "50000,250000,1000000,20"
+OBSCURA_KEYS_HORIZON_DAYS   half of it must pass before a generation of the provider's key is destroyed, default 30
 OBSCURA_SIGNER_UIDS         callers besides our own user
 OBSCURA_SIGNER_EGRESS_UIDS  users the egress may be of, besides our own
 OBSCURA_SIGNER_UID          a user of its own that it becomes, started as root; the sockets' group has the same number
@@ -32,6 +33,7 @@ from citadel import processes
 from citadel.attestation import required
 from citadel.domain import calls
 from citadel.domain.agreement import USUAL_CAPS, CapsInvalid, read_caps
+from citadel.domain.horizon import USUAL, Horizon, HorizonInvalid
 from citadel.processes import KeyMissing, read_key
 from citadel.signer import sandbox
 from citadel.signer.forward import EgressLink
@@ -61,9 +63,11 @@ def main() -> int:
         directory = processes.run_dir()
         processes.hold(directory, "signer")
         caps = read_caps(os.environ.get("OBSCURA_ACCOUNT_CAPS", USUAL_CAPS))
+        horizon = Horizon.read(os.environ.get("OBSCURA_KEYS_HORIZON_DAYS", USUAL))
         keeper = _keeper(root)
     except (
         RootKeyMissing, KeyMissing, CapsInvalid, ProviderError, required.AttestationUnknown, processes.AlreadyRunning,
+        HorizonInvalid,
     ) as error:  # fmt: skip
         log.line("refused_to_start", code=error.code, remedy=(error.__doc__ or "").strip())
         return 1
@@ -98,6 +102,7 @@ def main() -> int:
         attestation=lambda: keeper.statement if isinstance(keeper, Beside) else OFF,
         log=log,
         starknet=os.environ.get("OBSCURA_SIGNER_STARKNET") == "1",
+        horizon=horizon,
     )
     refusals = _Refusals(signer.refusals, log)
 

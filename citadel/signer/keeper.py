@@ -20,7 +20,7 @@ from citadel.domain.frames import Message, Splitter, pack, unpack
 from citadel.processes import harden
 from citadel.signer.tenant_keys import KeyPending
 from citadel.vaults import provider as providers
-from citadel.vaults.provider import KeyProvider, ProviderError, ProviderUnavailable
+from citadel.vaults.provider import ErasableProvider, Generations, ProviderError, ProviderUnavailable
 
 _PR_SET_PDEATHSIG = 1
 _MOST_ANSWERS = 1_000
@@ -29,7 +29,7 @@ _ERRORS = {
     one.code: one
     for one in (
         NotAttested, providers.ProviderUnavailable, providers.QuorumMissing, providers.ProviderDenied,
-        providers.WrapRefused, providers.WrapUnknown,
+        providers.WrapRefused, providers.WrapUnknown, providers.StateLost, providers.GenerationsMany,
     )
 }  # fmt: skip
 
@@ -41,7 +41,7 @@ OFF: Message = {"mode": "off"}
 class Here:
     """A provider that answers at once."""
 
-    def __init__(self, provider: KeyProvider) -> None:
+    def __init__(self, provider: ErasableProvider) -> None:
         self._provider = provider
 
     def wrap(self, *, key: bytes, aad: bytes, ask: tuple[int, int]) -> str:
@@ -50,6 +50,15 @@ class Here:
     def unwrap(self, *, wrapped: str, aad: bytes) -> bytes:
         return self._provider.unwrap(wrapped=wrapped, aad=aad)
 
+    def generations(self, *, ask: bytes) -> Generations:
+        return self._provider.generations()
+
+    def rotate(self, *, after: int, ask: bytes) -> Generations:
+        return _rotated(self._provider, after)
+
+    def destroy(self, *, below: int, ask: bytes) -> Generations:
+        return self._provider.destroy(below=below)
+
 
 class Beside:
     """A provider in a process of its own. Make it before the sandbox closes; `attend` to have its answers read.
@@ -57,7 +66,7 @@ class Beside:
     :param make: makes the provider, in the other process
     """
 
-    def __init__(self, make: Callable[[], KeyProvider]) -> None:
+    def __init__(self, make: Callable[[], ErasableProvider]) -> None:
         ours, theirs = socket.socketpair()
         parent = os.getpid()
         pid = os.fork()
@@ -88,7 +97,20 @@ class Beside:
     def unwrap(self, *, wrapped: str, aad: bytes) -> bytes:
         return bytes(self._ask("unwrap", wrapped=wrapped, aad=aad)["key"])
 
-    def _ask(self, op: str, **fields: bytes | str) -> Message:
+    def generations(self, *, ask: bytes) -> Generations:
+        return _read(self._ask("generations", ask=ask))
+
+    def rotate(self, *, after: int, ask: bytes) -> Generations:
+        found = _read(self._ask("rotate", after=after, ask=ask))
+        self._answers.clear()  # what was wrapped before it is not given out any more
+        return found
+
+    def destroy(self, *, below: int, ask: bytes) -> Generations:
+        found = _read(self._ask("destroy", below=below, ask=ask))
+        self._answers.clear()
+        return found
+
+    def _ask(self, op: str, **fields: bytes | str | int) -> Message:
         frame = pack({"op": op, **fields})
         ident = sha256(frame).digest()
         answer = self._answers.pop(ident, None)
@@ -121,7 +143,31 @@ class Beside:
                 self._answers.popitem(last=False)
 
 
-def _serve(pipe: socket.socket, make: Callable[[], KeyProvider], parent: int) -> None:
+def _rotated(provider: ErasableProvider, after: int) -> Generations:
+    """A version that follows exactly this one; whoever asks twice gets one."""
+    found = provider.generations()
+    if max(found.made, default=0) == after:
+        provider.rotate()
+        found = provider.generations()
+    return found
+
+
+def _written(found: Generations) -> Message:
+    return {"made": list(found.made.items()), "owed": list(found.owed)}
+
+
+def _read(answer: Message) -> Generations:
+    return Generations(dict(answer["made"]), tuple(answer["owed"]))
+
+
+_OF_GENERATIONS: dict[str, Callable[[ErasableProvider, Message], Message]] = {
+    "generations": lambda provider, _: _written(provider.generations()),
+    "rotate": lambda provider, message: _written(_rotated(provider, message["after"])),
+    "destroy": lambda provider, message: _written(provider.destroy(below=message["below"])),
+}
+
+
+def _serve(pipe: socket.socket, make: Callable[[], ErasableProvider], parent: int) -> None:
     """The other process: one question after the other, until the signer is gone."""
     code = 1
     try:
@@ -141,11 +187,13 @@ def _serve(pipe: socket.socket, make: Callable[[], KeyProvider], parent: int) ->
         os._exit(code)
 
 
-def _answered(provider: KeyProvider, message: Message) -> Message:
+def _answered(provider: ErasableProvider, message: Message) -> Message:
     ident = message["ident"]
     try:
         if message["op"] == "wrap":
             return {"ident": ident, "wrapped": provider.wrap(key=message["key"], aad=message["aad"])}
+        if message["op"] in _OF_GENERATIONS:
+            return {"ident": ident, **_OF_GENERATIONS[message["op"]](provider, message)}
         return {"ident": ident, "key": provider.unwrap(wrapped=message["wrapped"], aad=message["aad"])}
     except ProviderError as error:
         return {"ident": ident, "code": error.code}

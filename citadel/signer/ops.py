@@ -20,11 +20,13 @@ from citadel import sealing, uses
 from citadel.bearing import bearable
 from citadel.domain import agreement, envelope, mandate, permit, policy
 from citadel.domain.frames import BadFrame, FrameTooLarge, Message, pack, unpack
+from citadel.domain.horizon import USUAL_HORIZON, Horizon
 from citadel.domain.request import NotCarried
 from citadel.processes import Log
 from citadel.signer import carrying
 from citadel.signer.carrying import Carrying
 from citadel.signer.forward import EgressLink
+from citadel.signer.generations import GenerationDesk, GenerationRefused
 from citadel.signer.keys import Keyring, SigningKey
 from citadel.signer.ledger import Ledger
 from citadel.signer.measures import Measures
@@ -70,7 +72,7 @@ class Signer:
     def __init__(
         self, *, vault: TenantKeys, intake: PrivateKey, mandate_key: bytes, keys: Keyring, ledger: Ledger,
         egress: EgressLink, log: Log, attestation: Callable[[], Message] = dict,
-        kept: str = "local", starknet: bool = False,
+        kept: str = "local", starknet: bool = False, horizon: Horizon = USUAL_HORIZON,
     ) -> None:  # fmt: skip
         self._vault, self._intake, self._keys, self._egress, self._log = vault, intake, keys, egress, log
         self._mandate_key, self._ledger, self._attestation = mandate_key, ledger, attestation
@@ -120,6 +122,9 @@ class Signer:
                 },
             ),
         }  # fmt: skip
+
+        desk = GenerationDesk(vault=vault, horizon=horizon, kept=kept, record=self._record)
+        self._ops |= desk.ops
 
     def rehearse(self) -> None:
         """Do once what is done later: whatever is loaded on first use is loaded while files can still be opened."""
@@ -185,7 +190,7 @@ class Signer:
             return pack({"id": ident, "ok": True, **answer})
         except (
             BadFrame, FrameTooLarge, Refused, PrimitiveRefused, envelope.EnvelopeError, sealing.SealedError, KeyPending,
-            ProviderError, agreement.AgreementRefused, NotCarried,
+            ProviderError, agreement.AgreementRefused, NotCarried, GenerationRefused,
         ) as error:  # fmt: skip
             return self.refusal(ident, error.code, message)
         except Exception as error:  # noqa: BLE001 - one bad request must not end signing for all; only the kind is told

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from citadel.domain.envelope import DATA_KEY, NONCE, WRAPPED, KeyVersionUnknown, RefusedEnvelope
 from citadel.vaults.local import LocalVault
+from citadel.vaults.provider import Generations, WrapUnknown, generation_of
 
 SHARED = 1
 """The version that follows from the root key."""
@@ -53,6 +54,28 @@ class Keeper(Protocol):
         """
         ...
 
+    def generations(self, *, ask: bytes) -> Generations:
+        """What of the provider's own key still opens.
+
+        :param ask: of one question, the same each time it comes again
+        :raises KeyPending: ask again
+        """
+        ...
+
+    def rotate(self, *, after: int, ask: bytes) -> Generations:
+        """See that there is a generation that follows this one.
+
+        :raises KeyPending: ask again
+        """
+        ...
+
+    def destroy(self, *, below: int, ask: bytes) -> Generations:
+        """Destroy every generation below one.
+
+        :raises KeyPending: ask again
+        """
+        ...
+
 
 class TenantKeys:
     """Keys by tenant and version.
@@ -65,6 +88,8 @@ class TenantKeys:
         self._keys: dict[tuple[int, int], AESGCM] = {}
         self._texts: dict[tuple[int, int], str] = {}
         self._making: dict[tuple[int, int], bytes] = {}
+        self._moving: dict[tuple[int, int, str], bytes] = {}
+        self._also: dict[tuple[int, int], str] = {}
 
     def __repr__(self) -> str:
         return f"TenantKeys({len(self._keys)})"
@@ -93,12 +118,50 @@ class TenantKeys:
         self._look(tenant, version)
         # Another text is another key, as after a database was restored and the version made anew: what is wrapped by a
         # key that nobody keeps would be lost, so the one that is kept holds.
-        if version <= SHARED or self._texts.get((tenant, version)) == wrapped:
+        if version <= SHARED or wrapped in (self._texts.get((tenant, version)), self._also.get((tenant, version))):
             return
         key = self._keeper.unwrap(wrapped=wrapped, aad=_aad(tenant, version))
         while len(self._keys) >= MOST:
             self._forget(next(iter(self._keys)))
         self._keys[tenant, version], self._texts[tenant, version] = AESGCM(key), wrapped
+        self._also.pop((tenant, version), None)
+
+    def move(self, tenant: int, version: int, wrapped: str) -> str:
+        """The same key, wrapped under the provider's present generation. Whoever holds either text is understood.
+
+        :raises KeyPending: ask again
+        :raises citadel.vaults.provider.ProviderError: it does not open
+        """
+        if version <= SHARED:
+            raise KeyVersionUnknown
+        place, aad = (tenant, version, wrapped), _aad(tenant, version)
+        key = self._moving.get(place)
+        if key is None:
+            key = self._moving[place] = self._keeper.unwrap(wrapped=wrapped, aad=aad)
+        moved = self._keeper.wrap(key=key, aad=aad, ask=(tenant, version))
+        del self._moving[place]
+        if self._texts.get((tenant, version)) == wrapped:
+            self._also[tenant, version] = moved
+        return moved
+
+    def generations(self, *, ask: bytes) -> Generations:
+        """Of the provider's own key: what still opens."""
+        return self._keeper.generations(ask=ask)
+
+    def rotate(self, *, after: int, ask: bytes) -> Generations:
+        """See that the provider has a generation that follows this one."""
+        return self._keeper.rotate(after=after, ask=ask)
+
+    def destroy(self, *, below: int, ask: bytes) -> Generations:
+        """Destroy the provider's generations below one, and forget the keys that came wrapped under them alone."""
+        found = self._keeper.destroy(below=below, ask=ask)
+        self._moving.clear()
+        for key, text in list(self._texts.items()):
+            if _below(self._also.get(key, text), below):
+                self._forget(key)
+            elif _below(text, below):
+                self._texts[key] = self._also.pop(key)
+        return found
 
     def drop(self, tenant: int, below: int) -> int:
         """Forget a tenant's versions below one. How many there were."""
@@ -137,6 +200,7 @@ class TenantKeys:
 
     def _forget(self, key: tuple[int, int]) -> None:
         del self._keys[key], self._texts[key]
+        self._also.pop(key, None)
 
     def _look(self, tenant: int, version: int) -> None:
         if version < self._minimum(tenant):
@@ -162,6 +226,13 @@ class OfTenant:
 
     def unwrap(self, *, version: int, wrapped: bytes, aad: bytes) -> bytes:
         return self._keys.unwrap(self._tenant, version, wrapped, aad)
+
+
+def _below(text: str, number: int) -> bool:
+    try:
+        return generation_of(text) < number
+    except WrapUnknown:
+        return True
 
 
 def _aad(tenant: int, version: int) -> bytes:

@@ -30,8 +30,8 @@ def use(*, request_id: int, out: Path | None = None) -> str:
 
 
 def _shred(row: BreakGlass) -> str:
-    lost = keyring.shred(request_id=row.pk)
-    return f"Every key of {row.tenant} is erased; {lost} credentials open never again."
+    lost, backups = keyring.shred(request_id=row.pk)
+    return f"Every key of {row.tenant} is erased; {lost} credentials open here never again. {backups}"
 
 
 def _disable(row: BreakGlass) -> str:

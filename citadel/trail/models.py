@@ -54,6 +54,24 @@ class Alert(models.Model):
         return self.kind
 
 
+class KeyGeneration(models.Model):
+    """A version of the key provider's own key: tenants' keys are wrapped under it. The provider holds it, not we."""
+
+    provider = models.CharField(max_length=16)
+    number = models.PositiveIntegerField()
+    made_at = models.DateTimeField(null=True, blank=True, help_text="By the provider's clock; empty: not known.")
+    left_at = models.DateTimeField(null=True, blank=True, help_text="When the next one took its place.")
+    destroyed_at = models.DateTimeField(null=True, blank=True)
+    owed = models.JSONField(default=list, blank=True, help_text="Nodes that still hold a share of what was destroyed.")
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["provider", "number"], name="one_key_generation")]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.number}"
+
+
 class BreakGlass(models.Model):
     """A dangerous action that one member of staff asked for and another one has to approve."""
 

@@ -1,9 +1,9 @@
 """The key provider that the environment names.
 
-$OBSCURA_KEYS: ``local`` (the default: from the root key), ``nildb`` ($OBSCURA_NILDB_NODES: three times ``url#public key
-in hex``, comma separated, always in the same order; the record of its keys lies in the signer's state) or ``transit``
-($OBSCURA_VAULT_ADDR, _TOKEN or _TOKEN_FILE, _KEY, _MOUNT, _CACERT). `python -m citadel.vaults.configured` makes the
-first start of nilDB; it may be repeated.
+$OBSCURA_KEYS: ``local`` (the default: random generations in a file of the signer's state, under the root key),
+``nildb`` ($OBSCURA_NILDB_NODES: three times ``url#public key in hex``, comma separated, always in the same order; the
+record of its keys lies in the signer's state) or ``transit`` ($OBSCURA_VAULT_ADDR, _TOKEN or _TOKEN_FILE, _KEY, _MOUNT,
+_CACERT). `python -m citadel.vaults.configured` makes the first start of nilDB; it may be repeated.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from citadel.vaults.local import RootKeyMissing, read_root_key
+from citadel.vaults.local_generations import LocalGenerations
 from citadel.vaults.local_provider import LocalProvider
-from citadel.vaults.provider import KeyProvider, ProviderError
+from citadel.vaults.provider import ErasableProvider, ProviderError
 
 if TYPE_CHECKING:
     from citadel.vaults.nildb.client import NodeClient
@@ -47,14 +48,14 @@ def state_folder(env: Mapping[str, str] = os.environ) -> Path:
     return Path(env.get("OBSCURA_SIGNER_STATE") or Path(env["OBSCURA_RUN"]) / "vault")
 
 
-def provider(root: bytes, env: Mapping[str, str] = os.environ) -> KeyProvider:
+def provider(root: bytes, env: Mapping[str, str] = os.environ) -> ErasableProvider:
     """The provider, not asked anything yet.
 
     :raises ProviderError: it is not configured, or nilDB was never started for the first time
     """
     name = kind(env)
     if name == "local":
-        return LocalProvider(root=root)
+        return LocalGenerations(root=root, folder=state_folder(env))
     if name == "transit":
         from citadel.vaults.transit import TransitProvider
 

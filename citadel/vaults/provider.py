@@ -11,7 +11,7 @@ import os
 import re
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidTag
@@ -21,6 +21,8 @@ KEY, NONCE, TAG = 32, 12, 16
 
 _SHAPE = re.compile(r"([a-z]{1,16}):([1-9][0-9]{0,8}):([A-Za-z0-9_-]{80})", re.ASCII)
 """12 + 32 + 16 bytes are 80 digits of base64 without a remainder: there is one spelling of them."""
+
+_GENERATION = re.compile(r"(?:[a-z]{1,16}:|transit:vault:v)([1-9][0-9]{0,8}):", re.ASCII)
 
 
 class ProviderError(Exception):
@@ -57,6 +59,18 @@ class WrapUnknown(ProviderError):
     """Not a text of this provider, or of a version it does not hold. Ask the one it names, or enable the version."""
 
     code = "wrap_unknown"
+
+
+class StateLost(ProviderError):
+    """The provider's own record of its keys is missing or unreadable. Restore it: what is wrapped needs it to open."""
+
+    code = "provider_state_lost"
+
+
+class GenerationsMany(ProviderError):
+    """So many generations of the provider's key are kept that none is added. Let the old ones be destroyed first."""
+
+    code = "generations_many"
 
 
 class ShareTampered(ProviderError):
@@ -103,6 +117,47 @@ class KeyProvider(Protocol):
     def close(self) -> None:
         """Forget keys and connections. Whoever asks afterwards gets ProviderUnavailable."""
         ...
+
+
+class Generations(NamedTuple):
+    """The versions of a provider's own key that still open.
+
+    :param made: Unix milliseconds by number, 0 where nobody knows; the highest is the one in use
+    :param owed: nodes that still hold what was destroyed, once for each deletion that is owed to them
+    """
+
+    made: dict[int, int]
+    owed: tuple[int, ...]
+
+
+class ErasableProvider(KeyProvider, Protocol):
+    """A provider whose versions can be destroyed: what they wrapped opens never again, with all that it keeps."""
+
+    def generations(self) -> Generations:
+        """What still opens.
+
+        :raises ProviderUnavailable: try again
+        """
+        ...
+
+    def destroy(self, *, below: int) -> Generations:
+        """Destroy every version below one; what is left. May be repeated, which also does what is owed.
+
+        :raises ValueError: the latest would be gone
+        :raises ProviderUnavailable: try again
+        """
+        ...
+
+
+def generation_of(wrapped: str) -> int:
+    """The version of the provider's key that a wrapped text names. Nothing is authenticated by this.
+
+    :raises WrapUnknown: it is no text of any provider
+    """
+    found = _GENERATION.match(wrapped)
+    if found is None:
+        raise WrapUnknown
+    return int(found[1])
 
 
 def seal_key(*, name: str, version: int, kek: bytes, key: bytes, aad: bytes) -> str:

@@ -19,6 +19,7 @@ from requests.adapters import HTTPAdapter
 
 from citadel.vaults.provider import (
     KEY,
+    Generations,
     ProviderDenied,
     ProviderError,
     ProviderUnavailable,
@@ -133,6 +134,34 @@ class TransitProvider:
             raise ProviderUnavailable("Vault answers without the latest version")
         return version
 
+    def generations(self) -> Generations:
+        """The versions of the key in Vault that it still decrypts."""
+        answer = self._ask("read_key", name=self._key)
+        made, lowest = answer.get("keys"), answer.get("min_decryption_version")
+        if not isinstance(made, dict) or not isinstance(lowest, int):
+            raise ProviderUnavailable("Vault answers without the versions of the key")
+        found = {int(number): _milliseconds(at) for number, at in made.items() if str(number).isdecimal()}
+        return Generations({number: found[number] for number in sorted(found) if number >= lowest}, ())
+
+    def destroy(self, *, below: int) -> Generations:
+        """Close every version below one to decryption, and trim them: Vault itself cannot bring them back then.
+
+        The token needs ``update`` on ``keys/NAME/config`` and ``keys/NAME/trim``.
+
+        :raises ValueError: the latest would be gone
+        """
+        if below > max(self.generations().made, default=0):
+            raise ValueError("the latest version is not destroyed")
+        # To trim, Vault wants both minima at least as high.
+        self._ask(
+            "update_key_configuration", name=self._key, min_decryption_version=below, min_encryption_version=below
+        )
+        self._ask("trim_key", name=self._key, min_version=below)
+        trimmed = self._ask("read_key", name=self._key).get("min_available_version")
+        if not isinstance(trimmed, int) or trimmed < below:
+            raise ProviderUnavailable("Vault still holds versions that it was told to trim")
+        return self.generations()
+
     def close(self) -> None:
         """Close the connections and forget the token."""
         self._closed = True
@@ -233,6 +262,10 @@ def _read_token(file: Path) -> str:
         return file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         raise ProviderDenied("the file of the token cannot be read") from None
+
+
+def _milliseconds(at: Any) -> int:
+    return at * 1000 if isinstance(at, int) else 0
 
 
 def _base64(raw: bytes) -> str:

@@ -240,6 +240,8 @@ EGRESS_ADDRESSES = env.words("OBSCURA_EGRESS_ADDRESSES")
 # What accounts are connected with where their owners choose no others: dollars in an order, a minute and a day, and the
 # highest leverage. The signer reads the same variable, for accounts that were connected before there were such limits.
 ACCOUNT_CAPS = env.text("OBSCURA_ACCOUNT_CAPS", "50000,250000,1000000,20")
+# Days after which nothing that was erased opens in any backup of the database. The signer reads the same variable.
+KEYS_HORIZON_DAYS = env.text("OBSCURA_KEYS_HORIZON_DAYS", "30")
 # Off for benchmarks against a paper venue that limits nothing. The limits of live exchanges always hold.
 STOPS_AT_VENUE = env.flag("OBSCURA_STOPS_AT_VENUE", True)
 PAPER_LIMITS = env.flag("OBSCURA_PAPER_LIMITS", True)

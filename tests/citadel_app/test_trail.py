@@ -474,7 +474,11 @@ def test_two_people_shred_a_tenants_keys(office, rob, keys, password):
 
     assert "is approved" in approve(office, row)
     assert states() == {2: "decrypt_only", 3: "active"}  # to approve it does nothing yet
-    assert run("use", str(row.pk)) == "Every key of t_alpha is erased; 0 credentials open never again.\n"
+    by = (clock.now() + timedelta(days=31)).date()
+    assert run("use", str(row.pk)) == (
+        "Every key of t_alpha is erased; 0 credentials open here never again. "
+        f"Older backups of the database open it no more not later than {by}.\n"
+    )
 
     assert states() == {2: "destroyed", 3: "destroyed"}
     assert Credential.objects.exclude(envelopes={}).count() == 0

@@ -34,18 +34,22 @@ class Key:
     """A named key, its versions from 1 on."""
 
     def __init__(self) -> None:
-        self.versions = [AESGCM(os.urandom(32))]
+        self.versions: list[AESGCM | None] = [AESGCM(os.urandom(32))]
+        self.made = [int(time.time())]
         self.minimum = 1
+        self.minimum_to_encrypt = 0
+        self.available = 0
 
     def described(self, name: str) -> dict[str, Any]:
-        made = {str(number + 1): int(time.time()) for number in range(len(self.versions))}
+        made = {str(number + 1): at for number, at in enumerate(self.made) if number + 1 >= self.available}
         return {
             "name": name,
             "type": "aes256-gcm96",
             "keys": made,
             "latest_version": len(self.versions),
             "min_decryption_version": self.minimum,
-            "min_encryption_version": 0,
+            "min_encryption_version": self.minimum_to_encrypt,
+            "min_available_version": self.available,
             "deletion_allowed": False,
             "derived": False,
             "exportable": False,
@@ -123,6 +127,7 @@ class Transit:
 
     def _rotate(self, name: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.keys[name].versions.append(AESGCM(os.urandom(32)))
+        self.keys[name].made.append(int(time.time()))
         return (200, {"data": self.keys[name].described(name)}) if self.rotation_tells else (204, {})
 
     def _read(self, name: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -133,7 +138,23 @@ class Transit:
         minimum = int(body.get("min_decryption_version", key.minimum))
         if not 1 <= minimum <= len(key.versions):
             raise Refusal(400, f"cannot set min decryption version of {minimum}, latest key version is lower")
-        key.minimum = minimum
+        encrypt = int(body.get("min_encryption_version", key.minimum_to_encrypt))
+        if not 0 <= encrypt <= len(key.versions):
+            raise Refusal(400, f"cannot set min encryption version of {encrypt}, latest key version is lower")
+        if minimum < key.available:
+            raise Refusal(400, "min decryption version should not be less than min available version")
+        key.minimum, key.minimum_to_encrypt = minimum, encrypt
+        return 200, {"data": key.described(name)}
+
+    def _trim(self, name: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        key, lowest = self.keys[name], int(body["min_available_version"])
+        if key.minimum_to_encrypt == 0 or lowest > min(key.minimum, key.minimum_to_encrypt):
+            raise Refusal(400, "minimum available version cannot be greater than the minima to decrypt and encrypt")
+        if lowest < key.available:
+            raise Refusal(400, "minimum available version cannot be decremented")
+        key.available = lowest
+        for number in range(lowest - 1):
+            key.versions[number] = None
         return 200, {"data": key.described(name)}
 
     def _aad(self, body: dict[str, Any]) -> bytes | None:
@@ -147,6 +168,7 @@ HANDLERS: dict[tuple[str, ...], Callable[..., tuple[int, dict[str, Any]]]] = {
     ("POST", "decrypt"): Transit._decrypt,
     ("POST", "keys", "rotate"): Transit._rotate,
     ("POST", "keys", "config"): Transit._configure,
+    ("POST", "keys", "trim"): Transit._trim,
     ("GET", "keys"): Transit._read,
 }
 

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from uuid import uuid4
 
 from citadel.vaults.nildb import shares
@@ -21,6 +22,7 @@ from citadel.vaults.nildb.client import NodeClient
 from citadel.vaults.nildb.state import State, StateStore, Version
 from citadel.vaults.provider import (
     KEY,
+    Generations,
     KeyProvider,
     ProviderError,
     ProviderUnavailable,
@@ -117,7 +119,8 @@ class NilDbProvider:
             except ProviderError:
                 self._take_back(state.collection, entry)
                 raise
-            new = State(collection=state.collection, versions={**state.versions, number: entry})
+            made = {**state.made, number: int(time.time() * 1000)}
+            new = replace(state, versions={**state.versions, number: entry}, made=made)
             # If this fails, the new version may stand in the state all the same: its shares have to stay.
             if not self._store.replace(old=old, new=new.dump()):
                 self._take_back(state.collection, entry)
@@ -125,6 +128,72 @@ class NilDbProvider:
             self._state = new
             self._keep(number, kek)
         return number
+
+    def generations(self) -> Generations:
+        """The versions there are, and the nodes that owe a deletion."""
+        return self._told(self._reload())
+
+    def destroy(self, *, below: int) -> Generations:
+        """Destroy every version below one: its entry here, then its share on each node.
+
+        With the entry goes the material that seals the shares. What a node that is away still holds is owed, and is
+        asked for again with each call; the record says which node.
+
+        :raises ValueError: the latest would be gone
+        """
+        with self._asking:
+            old = self._store.load()
+            state = State.parse(old)
+            if below > state.active:
+                raise ValueError("the latest version is not destroyed")
+            gone = [number for number in state.versions if number < below]
+            owed = [(state.versions[number].kid, node.number) for number in gone for node in self._nodes]
+            if gone:
+                state = self._replaced(
+                    old,
+                    replace(
+                        state,
+                        versions={number: one for number, one in state.versions.items() if number >= below},
+                        made={number: at for number, at in state.made.items() if number >= below},
+                        owed=(*state.owed, *owed),
+                    ),
+                )
+            with self._lock:
+                self._keks = {number: kept for number, kept in self._keks.items() if number >= below}
+            return self._told(self._settled(state))
+
+    def _settled(self, state: State) -> State:
+        """Ask each node for what it owes. A node counts once it says that it holds nothing any more."""
+        away: set[int] = set()
+        left: list[tuple[str, int]] = []
+        for kid, number in state.owed:
+            if number not in away and not self._deleted(self._nodes[number - 1], state.collection, kid):
+                away.add(number)  # the rest of what it owes waits as well, not each for its own timeout
+            if number in away:
+                left.append((kid, number))
+        if len(left) == len(state.owed):
+            return state
+        return self._replaced(state.dump(), replace(state, owed=tuple(left)))
+
+    def _deleted(self, node: NodeClient, collection: str, kid: str) -> bool:
+        try:
+            node.delete(collection=collection, where={"kid": kid})
+            if node.find(collection=collection, where={"kid": kid}):
+                raise ProviderUnavailable(f"node {node.number} keeps what it was told to delete")
+        except ProviderError as error:
+            self._fault(node.number, error)
+            return False
+        return True
+
+    def _replaced(self, old: str | None, new: State) -> State:
+        if not self._store.replace(old=old, new=new.dump()):
+            raise ProviderUnavailable("another process changed the state at the same time")
+        self._state = new
+        return new
+
+    def _told(self, state: State) -> Generations:
+        made = {number: state.made.get(number, 0) for number in sorted(state.versions)}
+        return Generations(made, tuple(node for _, node in state.owed))
 
     def close(self) -> None:
         """Forget the keys in memory. The nodes and the state stay as they are."""

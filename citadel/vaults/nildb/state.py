@@ -10,18 +10,12 @@ import fcntl
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from citadel.vaults.nildb import shares
-from citadel.vaults.provider import ProviderError, ProviderUnavailable
-
-
-class StateLost(ProviderError):
-    """The provider's own record of its keys is missing or unreadable. Restore it: what is wrapped needs it to open."""
-
-    code = "provider_state_lost"
+from citadel.vaults.provider import ProviderUnavailable, StateLost
 
 
 class StateStore(Protocol):
@@ -110,10 +104,16 @@ class Version:
 
 @dataclass(frozen=True)
 class State:
-    """The collection on the nodes, and the versions there are."""
+    """The collection on the nodes, and the versions there are.
+
+    :param made: Unix milliseconds at which a version was made; records from before have none
+    :param owed: (kid, node): shares of versions that were destroyed, which a node has not deleted yet
+    """
 
     collection: str
     versions: dict[int, Version]
+    made: dict[int, int] = field(default_factory=dict)
+    owed: tuple[tuple[str, int], ...] = ()
 
     @property
     def active(self) -> int:
@@ -128,7 +128,12 @@ class State:
     def dump(self) -> str:
         """The record as text."""
         versions = {str(number): asdict(one) for number, one in sorted(self.versions.items())}
-        return json.dumps({"format": 1, "collection": self.collection, "versions": versions}, indent=1) + "\n"
+        raw: dict[str, Any] = {"format": 1, "collection": self.collection, "versions": versions}
+        if self.made:
+            raw["made"] = {str(number): at for number, at in sorted(self.made.items())}
+        if self.owed:
+            raw["owed"] = [list(one) for one in self.owed]
+        return json.dumps(raw, indent=1) + "\n"
 
     @classmethod
     def parse(cls, text: str | None) -> State:
@@ -143,6 +148,8 @@ class State:
             state = cls(
                 collection=_text(raw["collection"]),
                 versions={int(number): _version(one) for number, one in raw["versions"].items()},
+                made={int(number): int(at) for number, at in raw.get("made", {}).items()},
+                owed=tuple((_text(kid), int(node)) for kid, node in raw.get("owed", [])),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise StateLost("the state is not readable: restore it from a backup") from None

@@ -212,7 +212,7 @@ def test_every_error_says_what_to_do() -> None:
     kinds = [one for one in vars(contract).values() if isinstance(one, type)]
     errors = [one for one in kinds if issubclass(one, contract.ProviderError)]
 
-    assert len({one.code for one in errors}) == len(errors) == 7
+    assert len({one.code for one in errors}) == len(errors) == 9
     assert all((one.__doc__ or "").strip().endswith(".") for one in errors)
     assert issubclass(QuorumMissing, ProviderUnavailable)
     assert contract.ShareTampered(node=2).node == 2
