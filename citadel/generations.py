@@ -80,9 +80,12 @@ def turn(*, at_once: bool = False) -> Turned:
 
 def _turned(signer: SignerClient, *, at_once: bool) -> Turned:
     before, now = signer.generations(), clock.now()
-    found = before
+    found, late = before, None
     if at_once or horizon().due(made=_moment(before.made[before.active]), now=now):
-        found = signer.rotate_generation(after=before.active)
+        try:
+            found = signer.rotate_generation(after=before.active)
+        except SignerRefused as refusal:
+            late = refusal  # with a node away none is made; what is ripe is destroyed all the same
     remember(found)
     moved = _move_all(signer, found.active)
     after = _destroyed(signer, found, below=_ripe(before, now), moved=moved)
@@ -96,6 +99,8 @@ def _turned(signer: SignerClient, *, at_once: bool) -> Turned:
     )
     with scope.entered(scope.PUBLIC):
         _tell(turned, after, now)
+    if late is not None:
+        raise late
     return turned
 
 
