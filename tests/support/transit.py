@@ -141,6 +141,8 @@ class Transit:
         encrypt = int(body.get("min_encryption_version", key.minimum_to_encrypt))
         if not 0 <= encrypt <= len(key.versions):
             raise Refusal(400, f"cannot set min encryption version of {encrypt}, latest key version is lower")
+        if 0 < encrypt < minimum:
+            raise Refusal(400, "min encryption version must be greater than or equal to min decryption version")
         if minimum < key.available:
             raise Refusal(400, "min decryption version should not be less than min available version")
         key.minimum, key.minimum_to_encrypt = minimum, encrypt
