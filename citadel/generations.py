@@ -129,14 +129,15 @@ def _move_all(signer: SignerClient, active: int) -> _Moved:
             under = _generation(row.wrapped)
             if under >= active:
                 continue
-            oldest = min(oldest, under)
             try:
                 wrapped = signer.move_key((tenant_id(), row.version, row.wrapped))
             except SignerRefused as refusal:
                 if refusal.code in WAITS:
                     raise
-                stuck.append((tenant.schema_name, row.version))
+                if refusal.code != "key_version_retired":  # that one is given up, and was to be erased as it is
+                    stuck.append((tenant.schema_name, row.version))
                 continue
+            oldest = min(oldest, under)
             # Durable: what is destroyed next must not depend on a transaction that may yet be rolled back. And only
             # where it still is what was read: a key that was given up or shredded meanwhile stays erased.
             with transaction.atomic(durable=True):

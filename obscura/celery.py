@@ -99,7 +99,7 @@ app.conf.update(
         },
         "citadel.turn_generations": {
             "task": "citadel.turn_generations",
-            "schedule": 3600.0,
+            "schedule": crontab(minute=41),
             "options": {"queue": "default", "expires": 3000},
         },
         "citadel.check_all": {

@@ -130,10 +130,12 @@ class TenantKeys:
         """The same key, wrapped under the provider's present generation. Whoever holds either text is understood.
 
         :raises KeyPending: ask again
+        :raises KeyRetired: the version is below the minimum
         :raises citadel.vaults.provider.ProviderError: it does not open
         """
         if version <= SHARED:
             raise KeyVersionUnknown
+        self._look(tenant, version)
         place, aad = (tenant, version, wrapped), _aad(tenant, version)
         key = self._moving.get(place)
         if key is None:

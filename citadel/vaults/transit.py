@@ -152,8 +152,8 @@ class TransitProvider:
         """
         if below > max(self.generations().made, default=0):
             raise ValueError("the latest version is not destroyed")
-        # To trim, Vault wants both minima at least as high. In two steps, as hvac refuses two that are equal; the one for
-        # encryption first, as it may not be below the other.
+        # To trim, Vault wants both minima at least as high. In two steps, as hvac refuses two that are equal, and the
+        # one for encryption first, as it may not be below the other.
         self._ask("update_key_configuration", name=self._key, min_encryption_version=below)
         self._ask("update_key_configuration", name=self._key, min_decryption_version=below)
         self._ask("trim_key", name=self._key, min_version=below)

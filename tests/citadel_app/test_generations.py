@@ -242,7 +242,11 @@ def test_of_one_user_it_holds_after_a_rotation_of_the_tenant_as_well(two, cast, 
     assert secrets_in(backup._replace(keys=copied().keys), provider) == {BEN.secret, CLEO.secret}
 
     assert secrets_in(backup, provider) == set()
-    citadel.rotate_keys(actor="ada")
+    out = StringIO()
+    call_command("rotate_keys", "--tenant", "alpha", stdout=out)
+    assert out.getvalue().startswith("alpha seals under version 3;")
+    with pytest.raises(CommandError, match="tenant_unknown"):
+        call_command("rotate_keys", "--tenant", "nobody", stdout=out)
     citadel.rewrap_envelopes()
     generations.turn()
     generations.turn()
@@ -414,6 +418,23 @@ def test_a_disabled_key_and_a_suspended_tenants_are_moved_too(two, beta, vault, 
     assert opens() == []
     with entered(beta):
         assert opens() == []
+
+
+@pytest.mark.parametrize("kind", ["local"], indirect=True)
+def test_a_key_that_was_given_up_and_not_yet_erased_holds_nothing_up(two, vault, provider, later):
+    old = KeyVersion.objects.get()
+    citadel.rotate_keys(actor="ada")
+    citadel.rewrap_envelopes()
+    # Whoever gave it up died before it was erased here.
+    KeyVersion.objects.filter(pk=old.pk).update(wrapped=old.wrapped, state="decrypt_only", destroyed_at=None)
+    later(16)
+
+    assert generations.turn().moved == 2
+    turned = generations.turn()
+
+    assert (turned.stuck, turned.destroyed) == ([], [2])
+    assert KeyVersion.objects.get(pk=old.pk).wrapped == old.wrapped
+    assert opens() == []
 
 
 @pytest.mark.parametrize("kind", ["local"], indirect=True)
