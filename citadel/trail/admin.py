@@ -11,7 +11,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from citadel.trail import alerts, break_glass
-from citadel.trail.models import Alert, BreakGlass, SignerEntry
+from citadel.trail.models import Alert, BreakGlass, KeyGeneration, SignerEntry
 from obscura.core import clock
 from obscura.core.errors import Problem
 
@@ -21,6 +21,7 @@ def register_office(site: admin.AdminSite) -> None:
     site.register(SignerEntry, SignerEntryAdmin)
     site.register(Alert, AlertAdmin)
     site.register(BreakGlass, BreakGlassAdmin)
+    site.register(KeyGeneration, KeyGenerationAdmin)
 
 
 class _Read(ModelAdmin):  # type: ignore[misc]
@@ -99,3 +100,12 @@ class BreakGlassAdmin(_Read):
                 self.message_user(request, f"{row}: {problem.message} {problem.remedy}", messages.ERROR)
             else:
                 self.message_user(request, f"{row} is approved: manage.py break_glass use {row.pk}")
+
+
+class KeyGenerationAdmin(_Read):
+    """What was made, left and destroyed of the provider's key, and which nodes still hold a share of it."""
+
+    list_display = ("number", "provider", "made_at", "left_at", "destroyed_at", "owed")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

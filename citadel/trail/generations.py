@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from citadel.client import Generations
@@ -81,6 +81,8 @@ def remember(found: Generations) -> None:
     now, numbers = clock.now(), sorted(found.made)
     owed = sorted(set(found.owed))
     with entered(PUBLIC), transaction.atomic():
+        with connection.cursor() as cursor:  # rows are locked one by one, and two turns at once would meet crosswise
+            cursor.execute("select pg_advisory_xact_lock(hashtextextended('trail:generations', 0))")
         for number, following in zip(numbers, [*numbers[1:], None], strict=True):
             left = None if following is None else _moment(found.made[following]) or now
             row, fresh = KeyGeneration.objects.select_for_update().get_or_create(
@@ -90,9 +92,10 @@ def remember(found: Generations) -> None:
             )
             if fresh:
                 audit.record("citadel.generation.made", actor="system", subject=f"generation:{row}")
-            elif row.left_at != left:
+            elif left is not None and row.left_at != left:
                 KeyGeneration.objects.filter(pk=row.pk).update(left_at=left)
-        gone = KeyGeneration.objects.filter(provider=found.kept).exclude(number__in=numbers)
+        # Of a later one somebody else may know already.
+        gone = KeyGeneration.objects.filter(provider=found.kept, number__lt=numbers[-1]).exclude(number__in=numbers)
         for row in gone.filter(destroyed_at=None):
             KeyGeneration.objects.filter(pk=row.pk).update(destroyed_at=now)
             audit.record("citadel.generation.destroyed", actor="system", subject=f"generation:{row}", owed=owed)

@@ -36,6 +36,7 @@ OFFICE: Sequence[tuple[str, Sequence[Item]]] = (
             ("Alerts", "warning", "trail.Alert"),
             ("Signer's record", "receipt_long", "trail.SignerEntry"),
             ("Break-glass", "lock_open", "trail.BreakGlass"),
+            ("Key generations", "autorenew", "trail.KeyGeneration"),
         ),
     ),
     ("Curation", (("Curated pools", "verified", "curated.CuratedPool"),)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from io import StringIO
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connection, transaction
 
 from citadel import generations, keyring
 from citadel import services as citadel
@@ -464,6 +465,62 @@ def test_the_command_makes_a_generation_at_once_and_the_beat_turns(two, vault, s
         settings.KEYS_HORIZON_DAYS = wrong
         with pytest.raises(CommandError, match="horizon_unknown"):
             call_command("key_generations", "turn", stdout=out)
+
+
+@pytest.mark.parametrize("kind", ["local"], indirect=True)
+def test_two_turns_at_once_lose_nothing(committed, alpha, beta, cast, connect, vault, provider, later):
+    citadel.enrol(account_id=connect(cast.ben()).id)
+    with entered(beta):
+        citadel.enrol(account_id=connect(cast.cleo(), keys=CLEO).id)
+    later(16)
+    failed: list[BaseException] = []
+
+    def run_it() -> None:
+        try:
+            for _ in range(4):
+                generations.turn()
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run_it) for _ in range(3)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+
+    assert failed == []
+    with entered(PUBLIC):
+        assert KeyGeneration.objects.exclude(destroyed_at=None).count() > 1
+    restarted(vault, provider)
+    for tenant in (alpha, beta):
+        with entered(tenant):
+            assert opens() == []
+
+
+def test_who_tells_late_what_is_old_by_now_changes_nothing(alpha):
+    from citadel.client import Generations
+    from citadel.trail.generations import remember
+
+    remember(Generations("local", {2: 1_000}, ()))
+    remember(Generations("local", {2: 1_000, 3: 2_000}, ()))
+    remember(Generations("local", {2: 1_000}, ()))
+
+    with entered(PUBLIC):
+        rows = {row.number: (row.left_at is not None, row.destroyed_at) for row in KeyGeneration.objects.all()}
+    assert rows == {2: (True, None), 3: (False, None)}
+
+
+def test_the_office_shows_generations(redis_db, alpha, cast, client_at):
+    with entered(PUBLIC):
+        KeyGeneration.objects.create(provider="nildb", number=7, destroyed_at=clock.now(), owed=[3])
+        office = client_at("office.testserver", user=cast.staff())
+
+    assert "nildb" in office.get("/trail/keygeneration/").text
+    row = KeyGeneration.objects.get()
+    assert office.post(f"/trail/keygeneration/{row.pk}/change/", {"owed": "[]"}).status_code == 403
+    assert office.post(f"/trail/keygeneration/{row.pk}/delete/", {"post": "yes"}).status_code == 403
 
 
 def test_a_turn_belongs_to_no_transaction(committed):
