@@ -114,9 +114,11 @@ def _destroyed(signer: SignerClient, found: Generations, *, below: int | None, m
     try:
         after = signer.destroy_generations(below=below)
     except SignerRefused as refusal:
-        if refusal.code != "generation_young":
+        if refusal.code == "generation_young":
+            raise HorizonsDiffer from None
+        if refusal.code != "generation_unknown":
             raise
-        raise HorizonsDiffer from None
+        after = signer.generations()  # another turn has destroyed more by now
     remember(after)
     return after
 
@@ -134,7 +136,9 @@ def _move_all(signer: SignerClient, active: int) -> _Moved:
             except SignerRefused as refusal:
                 if refusal.code in WAITS:
                     raise
-                if refusal.code != "key_version_retired":  # that one is given up, and was to be erased as it is
+                # A version that is given up was to be erased as it is, and another turn may have moved it by now.
+                still = KeyVersion.objects.filter(pk=row.pk, wrapped=row.wrapped).exists()
+                if still and refusal.code != "key_version_retired":
                     stuck.append((tenant.schema_name, row.version))
                 continue
             oldest = min(oldest, under)
