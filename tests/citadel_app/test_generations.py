@@ -259,7 +259,6 @@ def test_of_one_user_it_holds_after_a_rotation_of_the_tenant_as_well(two, cast, 
 STEPS = ("rotate_generation", "move_key", "destroy_generations")
 
 
-@pytest.mark.parametrize("kind", ["local", "transit"], indirect=True)
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 def test_whoever_dies_in_the_middle_is_continued(step, done, two, beta, vault, provider, later, monkeypatch):
