@@ -15,11 +15,10 @@ from django.conf import settings
 from django.db import transaction
 
 from citadel.client import Generations, SignerClient, SignerRefused
-from citadel.domain.horizon import SLACK
 from citadel.keyring import WAITS, tenant_id
 from citadel.models import KeyVersion
 from citadel.trail.alerts import raise_alert
-from citadel.trail.generations import horizon, remember
+from citadel.trail.generations import horizon, remember, watch
 from citadel.vaults.provider import WrapUnknown, generation_of
 from obscura.core import clock, log
 from obscura.core.audit import write as audit
@@ -76,6 +75,7 @@ def turn(*, at_once: bool = False) -> Turned:
         return _turned(signer, at_once=at_once)
     finally:
         signer.close()
+        watch()  # also of a turn that cannot do what it should
 
 
 def _turned(signer: SignerClient, *, at_once: bool) -> Turned:
@@ -175,14 +175,6 @@ def _tell(turned: Turned, found: Generations, now: datetime) -> None:
         )
     if turned.stuck:
         raise_alert("generation_stuck", at=now, keys=[f"{schema} v{version}" for schema, version in turned.stuck])
-    numbers = sorted(found.made)
-    late = [
-        number
-        for number, following in zip(numbers, numbers[1:], strict=False)
-        if found.made[following] and horizon().ripe(left=_moment(found.made[following]) + SLACK, now=now)
-    ]
-    if late or turned.owed:
-        raise_alert("generation_overdue", at=now, numbers=late, nodes=turned.owed)
 
 
 def _moment(milliseconds: int) -> datetime:

@@ -10,7 +10,8 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from citadel.client import Generations
-from citadel.domain.horizon import Horizon, HorizonInvalid
+from citadel.domain.horizon import SLACK, Horizon, HorizonInvalid
+from citadel.trail.alerts import raise_alert
 from citadel.trail.models import KeyGeneration
 from obscura.core import clock
 from obscura.core.audit import write as audit
@@ -106,6 +107,23 @@ def remember(found: Generations) -> None:
         elif owed:
             gone.exclude(owed=[]).update(owed=owed)
             gone.filter(destroyed_at=now).update(owed=owed)
+
+
+def watch() -> bool:
+    """Raise an alert where a day that was promised is in danger: no generation is made or destroyed when it is due, or
+    a node owes a deletion. Whether one was raised or counted."""
+    now, half = clock.now(), horizon()
+    with entered(PUBLIC):
+        rows = list(KeyGeneration.objects.exclude(destroyed_at__isnull=False, owed=[]))
+    kept = [row for row in rows if row.destroyed_at is None]
+    late = [row.number for row in kept if row.left_at and half.ripe(left=row.left_at + SLACK, now=now)]
+    late += [
+        row.number for row in kept if not row.left_at and row.made_at and half.due(made=row.made_at + SLACK, now=now)
+    ]
+    nodes = sorted({node for row in rows for node in row.owed})
+    if not late and not nodes:
+        return False
+    return raise_alert("generation_overdue", at=now, numbers=sorted(late), nodes=nodes)
 
 
 def _moment(milliseconds: int) -> datetime | None:

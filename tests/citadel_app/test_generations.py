@@ -511,6 +511,26 @@ def test_who_tells_late_what_is_old_by_now_changes_nothing(alpha):
     assert rows == {2: (True, None), 3: (False, None)}
 
 
+@pytest.mark.parametrize(
+    ("days", "numbers"),
+    [(15.5, None), (16.5, [3]), (29.5, [3]), (31.5, [2, 3])],
+)
+def test_a_day_that_is_in_danger_is_told_even_while_the_vault_is_away(alpha, tmp_path, settings, later, days, numbers):
+    now = clock.now()
+    with entered(PUBLIC):
+        KeyGeneration.objects.create(provider="nildb", number=1, made_at=now, left_at=now, destroyed_at=now)
+        KeyGeneration.objects.create(provider="nildb", number=2, made_at=now, left_at=now + timedelta(days=15))
+        KeyGeneration.objects.create(provider="nildb", number=3, made_at=now)
+    settings.RUN_DIR = str(tmp_path)
+    later(days)
+
+    turn_generations()
+
+    assert [one.facts["numbers"] for one in Alert.objects.filter(kind="generation_overdue")] == [
+        one for one in [numbers] if one is not None
+    ]
+
+
 def test_the_office_shows_generations(redis_db, alpha, cast, client_at):
     with entered(PUBLIC):
         KeyGeneration.objects.create(provider="nildb", number=7, destroyed_at=clock.now(), owed=[3])
