@@ -1,6 +1,6 @@
 """VCEK <- ASK <- ARK: whether a chip's certificate leads to a root of AMD's that is pinned here by its digest.
 
-Every signature is RSA-PSS with SHA-384. Which product a chain is for follows from the root alone, never from a name.
+Which product a chain is for follows from the root alone, never from a name.
 """
 
 from __future__ import annotations
@@ -12,19 +12,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA384
-from cryptography.x509.oid import NameOID, ObjectIdentifier, SignatureAlgorithmOID
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ObjectIdentifier
 
-from citadel.domain.attestation.refusals import (
-    ChainExpired,
-    ChainUntrusted,
-    RevocationUnknown,
-    Revoked,
-    VlekNotAccepted,
-)
+from citadel.domain.attestation.certificates import UNREADABLE, Certificate, check_issued, load, name_of
+from citadel.domain.attestation.refusals import ChainExpired, ChainUntrusted, Revoked, VlekNotAccepted
 from citadel.domain.attestation.report import Tcb
+from citadel.domain.attestation.revocation import ListDates, RevocationList, read_list
 
 AMD_PINS: Mapping[str, str] = MappingProxyType(
     {
@@ -38,31 +32,18 @@ AMD_PINS: Mapping[str, str] = MappingProxyType(
 AMD = "1.3.6.1.4.1.3704.1."
 CHIP_ID = 64
 
-_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
-_PSS = padding.PSS(mgf=padding.MGF1(SHA384()), salt_length=48)
-_HEADER, _SERIAL = 4, 15
-"""Bytes before what is signed and before the serial number's one byte, in a certificate whose lengths are spelt in two
-bytes, as they are with RSA-4096."""
-_BITS = bytes.fromhex("0382020100")
-"""The head of a signature of 512 bytes."""
-
-
-class Certificate(NamedTuple):
-    """A parsed certificate by its role, the bytes its issuer signed, and those between them and the signature."""
-
-    role: str
-    x509: x509.Certificate
-    signed: bytes
-    between: bytes
-
 
 class Endorsement(NamedTuple):
-    """What AMD says of one chip at one state of its firmware. `chip_id` is padded to the 64 bytes of a report."""
+    """What AMD says of one chip at one state of its firmware. `chip_id` is padded to the 64 bytes of a report.
+
+    :param listed: the dates of the revocation list that names none of the chain; None where there was no list
+    """
 
     product: str
     tcb: Tcb
     chip_id: bytes
     key: ec.EllipticCurvePublicKey
+    listed: ListDates | None = None
 
 
 def verify_chain(
@@ -81,64 +62,71 @@ def verify_chain(
     :raises ChainExpired: one of them is not valid at `now`
     :raises RevocationUnknown, Revoked: what the revocation list says
     """
-    digest = hashlib.sha256(ark).hexdigest()
-    product = next((name for name, pin in pins.items() if pin == digest), None)
-    if product is None:
-        raise ChainUntrusted(f"ARK {digest} is not pinned")
+    product = _product(ark, pins)
     try:
-        root, middle, leaf = _load("ARK", ark), _load("ASK", ask), _load("VCEK", vcek)
+        root, middle, leaf = load("ARK", ark), load("ASK", ask), load("VCEK", vcek)
         # From the root down: nothing but the signature is looked at in a certificate before it is known who wrote it.
         for one, by in ((root, root), (middle, root), (leaf, middle)):
-            _issued(one, by=by)
-        if any("VLEK" in _name(one.x509.subject) for one in (middle, leaf)):
+            check_issued(one, by=by)
+        if any("VLEK" in name_of(one) for one in (middle, leaf)):
             raise VlekNotAccepted
         for authority in (root, middle):
             _may_issue(authority)
         endorsement = _endorsement(leaf, product)
-    except _UNREADABLE as unreadable:
+    except UNREADABLE as unreadable:
         raise ChainUntrusted(f"a certificate cannot be read: {unreadable}") from None
     for one in (root, middle, leaf):
         if not one.x509.not_valid_before_utc <= now <= one.x509.not_valid_after_utc:
-            raise ChainExpired(f"{_name(one.x509.subject)} until {one.x509.not_valid_after_utc:%Y-%m-%d}")
-    if crl is not None:
-        _not_revoked(crl, root=root, issued=middle, now=now)
-    return endorsement
+            raise ChainExpired(f"{name_of(one)} until {one.x509.not_valid_after_utc:%Y-%m-%d}")
+    if crl is None:
+        return endorsement
+    listed = read_list(crl, root=root)
+    _not_named(listed, root, middle)
+    listed.check_dates(now)
+    return endorsement._replace(listed=listed.dates)
 
 
-def _load(role: str, der: bytes) -> Certificate:
-    # Every VCEK has the serial number 0, which X.509 forbids: cryptography warns, and will refuse. The warning could
-    # be silenced only for all threads at once, so it is given a copy with number 1, which is as long. The signature
-    # is checked over the bytes as they came.
-    if der[_SERIAL - 7 : _SERIAL + 1] == bytes.fromhex("a003020102020100"):
-        one = x509.load_der_x509_certificate(der[:_SERIAL] + b"\x01" + der[_SERIAL + 1 :])
-        signed = one.tbs_certificate_bytes
-        signed = signed[: _SERIAL - _HEADER] + b"\0" + signed[_SERIAL - _HEADER + 1 :]
-    else:
-        one = x509.load_der_x509_certificate(der)
-        signed = one.tbs_certificate_bytes
-    return Certificate(role, one, signed, der[_HEADER + len(signed) : len(der) - len(one.signature)])
+def read_crl(crl: bytes, *, ark: bytes, pins: Mapping[str, str] = AMD_PINS) -> RevocationList:
+    """The revocation list of a pinned root, all DER, whether or not it is in date.
 
-
-def _issued(one: Certificate, *, by: Certificate) -> None:
-    # What stands between is signed by nobody: it has to repeat the algorithm within, and to begin 512 whole bytes.
-    algorithm = one.between.removesuffix(_BITS)
-    if one.x509.signature_algorithm_oid != SignatureAlgorithmOID.RSASSA_PSS or algorithm == one.between:
-        raise ChainUntrusted(f"the {one.role} is not signed with RSA-PSS of 4096 bits")
-    if not algorithm or algorithm not in one.signed:
-        raise ChainUntrusted(f"the {one.role} names two signature algorithms")
-    _signed(by, one.x509.signature, one.signed, ChainUntrusted(f"the signature on the {one.role} is wrong"))
-    if one.x509.issuer != by.x509.subject:
-        raise ChainUntrusted(f"the {one.role} was not issued by {_name(by.x509.subject)}")
-
-
-def _signed(by: Certificate, signature: bytes, what: bytes, refusal: ChainUntrusted | RevocationUnknown) -> None:
-    key = by.x509.public_key()
-    if not isinstance(key, rsa.RSAPublicKey) or key.key_size != 4096:
-        raise ChainUntrusted(f"the {by.role} has no RSA-4096 key")
+    :raises ChainUntrusted: the root is not pinned, or cannot be read
+    :raises RevocationUnknown: the list is not the root's, or not all of it
+    """
+    _product(ark, pins)
     try:
-        key.verify(signature, what, _PSS, SHA384())
-    except InvalidSignature:
-        raise refusal from None
+        root = load("ARK", ark)
+    except UNREADABLE as unreadable:
+        raise ChainUntrusted(f"a certificate cannot be read: {unreadable}") from None
+    return read_list(crl, root=root)
+
+
+def check_not_named(listed: RevocationList, *, ask: bytes, ark: bytes) -> None:
+    """Whether a list names a root or what it issued. Also one that is out of date: what was revoked stays revoked.
+
+    :raises Revoked: it does
+    :raises ChainUntrusted: a certificate cannot be read
+    """
+    try:
+        chain = load("ARK", ark), load("ASK", ask)
+    except UNREADABLE as unreadable:
+        raise ChainUntrusted(f"a certificate cannot be read: {unreadable}") from None
+    _not_named(listed, *chain)
+
+
+def _product(ark: bytes, pins: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(ark).hexdigest()
+    product = next((name for name, pin in pins.items() if pin == digest), None)
+    if product is None:
+        raise ChainUntrusted(f"ARK {digest} is not pinned")
+    return product
+
+
+def _not_named(listed: RevocationList, *chain: Certificate) -> None:
+    # The list speaks of what the root issued: of the ASK. VCEKs share one serial number and cannot be listed;
+    # AMD withdraws them by raising the TCB, which the policy's minimum answers.
+    for one in chain:
+        if listed.names(one):
+            raise Revoked(name_of(one))
 
 
 def _may_issue(authority: Certificate) -> None:
@@ -197,25 +185,3 @@ def _chip_id(value: bytes, product: str) -> bytes:
     if len(value) != CHIP_ID and not (product == "Turin" and len(value) == 8):
         raise ChainUntrusted(f"a chip id of {len(value)} bytes")
     return value.ljust(CHIP_ID, b"\0")
-
-
-def _not_revoked(der: bytes, *, root: Certificate, issued: Certificate, now: datetime) -> None:
-    try:
-        crl = x509.load_der_x509_crl(der)
-        if crl.issuer != root.x509.subject or crl.signature_algorithm_oid != SignatureAlgorithmOID.RSASSA_PSS:
-            raise RevocationUnknown("of another issuer")
-        _signed(root, crl.signature, crl.tbs_certlist_bytes, RevocationUnknown("its signature is wrong"))
-        if crl.next_update_utc is None or not crl.last_update_utc <= now <= crl.next_update_utc:
-            raise RevocationUnknown(f"it was to be renewed {crl.next_update_utc}")
-        # The list speaks of what the root issued: of the ASK. VCEKs share one serial number and cannot be listed;
-        # AMD withdraws them by raising the TCB, which the policy's minimum answers.
-        listed = crl.get_revoked_certificate_by_serial_number
-        revoked = [one for one in (root, issued) if listed(one.x509.serial_number) is not None]
-    except _UNREADABLE as unreadable:
-        raise RevocationUnknown(f"it cannot be read: {unreadable}") from None
-    if revoked:
-        raise Revoked(_name(revoked[0].x509.subject))
-
-
-def _name(name: x509.Name) -> str:
-    return ", ".join(str(one.value) for one in name.get_attributes_for_oid(NameOID.COMMON_NAME))

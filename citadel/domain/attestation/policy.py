@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from typing import NamedTuple
 
 from citadel.domain.attestation import refusals
@@ -18,6 +19,15 @@ NILCC_VMPL = 1
 FRESHNESS = timedelta(minutes=5)
 MEASUREMENT, REPORT_DATA = 48, 64
 _CLOCKS_APART = timedelta(seconds=2)
+
+
+class Revocation(StrEnum):
+    """What becomes of evidence while no revocation list can be had, because nobody answers."""
+
+    WHERE_REACHABLE = "where_reachable"
+    """It is accepted, and the verdict says that revocation was not judged."""
+    REQUIRED = "required"
+    """It is refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +43,7 @@ class ReleasePolicy:
     vmpls: frozenset[int]
     smt_allowed: bool
     max_age: timedelta = FRESHNESS
+    revocation: Revocation = Revocation.WHERE_REACHABLE
     pins: Mapping[str, str] = field(default_factory=lambda: AMD_PINS)
 
     def __post_init__(self) -> None:
@@ -48,6 +59,7 @@ def production_policy(
     minimum_tcb: Mapping[str, Tcb],
     smt_allowed: bool = True,
     max_age: timedelta = FRESHNESS,
+    revocation: Revocation = Revocation.WHERE_REACHABLE,
 ) -> ReleasePolicy:
     """The policy for nilCC evidence: level 1, AMD's own roots, fresh within five minutes.
 
@@ -64,6 +76,7 @@ def production_policy(
         vmpls=frozenset({NILCC_VMPL}),
         smt_allowed=smt_allowed,
         max_age=max_age,
+        revocation=revocation,
     )
 
 
@@ -93,7 +106,18 @@ def _new_enough(facts: Facts) -> bool:
     return least is not None and all(tcb.reaches(least) for tcb in facts.tcbs)
 
 
+def _list_of(facts: Facts) -> str:
+    listed = facts.endorsement.listed
+    return f"list of {listed.issued_at:%Y-%m-%d}" if listed else "no list"
+
+
 RULES: tuple[Rule, ...] = (
+    Rule(
+        "revocation is judged, or need not be",
+        refusals.RevocationMissing,
+        lambda facts: facts.endorsement.listed is not None or facts.policy.revocation != Revocation.REQUIRED,
+        _list_of,
+    ),
     Rule(
         "the guest policy is valid",
         refusals.GuestPolicyInvalid,

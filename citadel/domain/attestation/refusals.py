@@ -62,9 +62,15 @@ class Revoked(AttestationRefused):
 
 
 class RevocationUnknown(AttestationRefused):
-    """The revocation list is out of date, or not signed by this root. Fetch it from AMD's KDS again."""
+    """The revocation list is out of date, not this root's, or none at all. Fetch it from AMD's KDS again."""
 
     code = "revocation_unknown"
+
+
+class RevocationMissing(AttestationRefused):
+    """The policy asks for a revocation list, and none can be had. Let this machine reach AMD's KDS, or bring a list."""
+
+    code = "revocation_missing"
 
 
 class ChipDiffers(AttestationRefused):

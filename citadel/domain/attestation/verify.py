@@ -23,9 +23,12 @@ from citadel.domain.attestation.refusals import (
     VlekNotAccepted,
 )
 from citadel.domain.attestation.report import TURIN_FAMILY, Report, Signer, Tcb, parse_report, read_tcb
+from citadel.domain.attestation.revocation import ListDates
 
 WORKER_LABEL = b"obscura-citadel-v1"
 ACCEPTED = "accepted"
+_GOOD = "The report is authentic and the policy allows what it says."
+_UNJUDGED = f"{_GOOD} Whether a certificate of its chain was revoked is not judged: no list could be had."
 
 
 class Evidence(NamedTuple):
@@ -44,6 +47,8 @@ class Verdict:
     """What was decided about a report, fit for a log: it holds nothing secret.
 
     `code` is ``accepted`` or the code of the refusal. What is None was not reached, or cannot be believed.
+
+    :param listed: the dates of the revocation list that names none of the certificates; None: revocation was not judged
     """
 
     accepted: bool
@@ -55,6 +60,7 @@ class Verdict:
     tcb: Tcb | None = None
     vmpl: int | None = None
     chip_id: str | None = None
+    listed: ListDates | None = None
 
 
 def report_data_for(nonce: bytes, spki: bytes) -> bytes:
@@ -149,10 +155,11 @@ def check_signature(report: Report, key: ec.EllipticCurvePublicKey) -> None:
 
 
 def _verdict(raw: bytes, facts: Facts | None, refused: AttestationRefused | None) -> Verdict:
+    good = _GOOD if facts is not None and facts.endorsement.listed else _UNJUDGED
     verdict = Verdict(
         accepted=refused is None,
         code=refused.code if refused else ACCEPTED,
-        words=refused.words if refused else "The report is authentic and the policy allows what it says.",
+        words=refused.words if refused else good,
         report_sha256=hashlib.sha256(raw).hexdigest(),
     )
     if facts is None:
@@ -164,4 +171,5 @@ def _verdict(raw: bytes, facts: Facts | None, refused: AttestationRefused | None
         tcb=facts.endorsement.tcb,
         vmpl=facts.report.vmpl,
         chip_id=facts.report.chip_id.hex(),
+        listed=facts.endorsement.listed,
     )

@@ -113,13 +113,29 @@ class Pki:
             builder = builder.add_extension(extension, critical=False)
         return unnumbered(self._sign(builder, signer, pss=pss), signer)
 
-    def crl(self, *serials: int, until: datetime = NOW + timedelta(days=30), common: str = "", by: Any = None) -> bytes:
+    def crl(
+        self,
+        *serials: int,
+        issued: datetime = NOW - timedelta(days=1),
+        until: datetime = NOW + timedelta(days=30),
+        number: int | None = None,
+        common: str = "",
+        by: Any = None,
+        more: tuple[tuple[x509.ExtensionType, bool], ...] = (),
+        pss: bool = True,
+    ) -> bytes:
+        """What the root has revoked; `more` extensions with whether they are critical."""
         builder = x509.CertificateRevocationListBuilder().issuer_name(name(common or self.ark_name))
-        builder = builder.last_update(NOW - timedelta(days=1)).next_update(until)
+        builder = builder.last_update(issued).next_update(until)
+        if number is not None:
+            builder = builder.add_extension(x509.CRLNumber(number), critical=False)
+        for extension, critical in more:
+            builder = builder.add_extension(extension, critical=critical)
         for serial in serials:
             revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW).build()
             builder = builder.add_revoked_certificate(revoked)
-        return builder.sign(by or self.ark_key, SHA384(), rsa_padding=PSS).public_bytes(Encoding.DER)
+        signed = builder.sign(by or self.ark_key, SHA384(), rsa_padding=PSS if pss else padding.PKCS1v15())
+        return signed.public_bytes(Encoding.DER)
 
     def report(self, key: ec.EllipticCurvePrivateKey | None = None, **changes: Any) -> bytes:
         return signed(body(**changes), key or self.chip_key)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ObjectIdentifier
 
 from citadel.attestation.vceks import read_roots, shipped_roots
 from citadel.domain.attestation.chain import AMD_PINS, Endorsement, verify_chain
@@ -21,6 +22,7 @@ from citadel.domain.attestation.refusals import (
     VlekNotAccepted,
 )
 from citadel.domain.attestation.report import Tcb
+from citadel.domain.attestation.revocation import ListDates
 from tests.citadel.attestation import synth
 from tests.citadel.attestation.synth import CHIP, NOW, TCB, Pki, extensions, flipped, integer, text
 
@@ -207,7 +209,9 @@ def test_what_is_no_certificate_is_refused(pki: Pki, which: str) -> None:
 
 
 def test_a_list_that_names_none_of_the_chain_changes_nothing(pki: Pki) -> None:
-    assert verify(pki, crl=pki.crl()) == verify(pki, crl=pki.crl(8, 9)) == verify(pki)
+    listed = ListDates(NOW - timedelta(days=1), NOW + timedelta(days=30), None)
+
+    assert verify(pki, crl=pki.crl()) == verify(pki, crl=pki.crl(8, 9)) == verify(pki)._replace(listed=listed)
 
 
 def test_a_revoked_ask_is_refused(pki: Pki) -> None:
@@ -215,11 +219,63 @@ def test_a_revoked_ask_is_refused(pki: Pki) -> None:
         verify(pki, ask=pki.ask(serial=8), crl=pki.crl(5, 8))
 
 
+def part(**changes: bool) -> x509.IssuingDistributionPoint:
+    """What makes a list one of some certificates alone."""
+    names = ("only_contains_user_certs", "only_contains_ca_certs", "indirect_crl", "only_contains_attribute_certs")
+    flags = dict.fromkeys(names, False) | changes
+    return x509.IssuingDistributionPoint(full_name=None, relative_name=None, only_some_reasons=None, **flags)
+
+
+def test_a_list_about_authorities_and_what_is_not_critical_do_not_matter(pki: Pki) -> None:
+    unknown = x509.UnrecognizedExtension(ObjectIdentifier("1.2.3"), b"")
+
+    listed = verify(
+        pki, crl=pki.crl(more=((part(only_contains_ca_certs=True), True), (unknown, False)), number=3)
+    ).listed
+
+    assert listed is not None and listed.number == 3
+
+
+def test_a_list_that_is_altered_anywhere_is_refused(pki: Pki) -> None:
+    crl, vcek = pki.crl(8, number=2), pki.vcek()
+
+    for at in range(len(crl)):
+        for mask in (1, 128):
+            with pytest.raises(RevocationUnknown):
+                verify(pki, vcek, crl=flipped(crl, at, mask))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "older"),
+    [
+        ((1, 2, 3), (0, 2, 4), True),  # the number goes before the date
+        ((0, 2, 4), (1, 2, 3), False),
+        ((0, 2, None), (1, 2, 4), True),
+        ((1, 2, None), (0, 2, None), False),
+        ((0, 2, None), (0, 9, None), False),
+        ((0, 2, 3), (1, 2, 3), True),
+    ],
+)
+def test_which_of_two_lists_is_the_older(
+    one: tuple[int, int, int | None], other: tuple[int, int, int | None], older: bool
+) -> None:
+    def dates(issued: int, until: int, number: int | None) -> ListDates:
+        return ListDates(NOW + timedelta(days=issued), NOW + timedelta(days=until), number)
+
+    assert dates(*one).older_than(dates(*other)) is older
+
+
 def test_a_list_that_cannot_be_believed_is_refused(pki: Pki) -> None:
+    unknown = x509.UnrecognizedExtension(ObjectIdentifier("1.2.3"), b"")
     wrong = {
         "its signature is wrong": pki.crl(by=pki.ask_key),
         "of another issuer": pki.crl(common="ARK-Genoa"),
         "renewed": pki.crl(until=NOW - timedelta(hours=1)),
+        "not signed with RSA-PSS": pki.crl(pss=False),
+        "it is not the whole list": pki.crl(more=((x509.DeltaCRLIndicator(4), True),)),
+        "it is not the whole list: extension 1.2.3": pki.crl(more=((unknown, True),)),
+        "it is not about authorities": pki.crl(more=((part(only_contains_user_certs=True), True),)),
+        "it is not all of the list": pki.crl(more=((part(indirect_crl=True), True),)),
         "cannot be read": b"no list",
     }
     for words, crl in wrong.items():

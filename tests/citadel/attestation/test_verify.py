@@ -227,9 +227,9 @@ def test_a_refusal_says_what_to_do_and_what_was_found(pki: Pki) -> None:
 def test_every_refusal_has_a_code_of_its_own_and_two_sentences() -> None:
     kinds = AttestationRefused.__subclasses__()
 
-    assert len({kind.code for kind in kinds}) == len(kinds) == 21
+    assert len({kind.code for kind in kinds}) == len(kinds) == 22
     assert [kind.code for kind in kinds if kind().words.count(". ") < 1 or not kind().words.endswith(".")] == []
-    assert len({rule.refusal for rule in RULES}) == len(RULES) == 11
+    assert len({rule.refusal for rule in RULES}) == len(RULES) == 12
 
 
 def test_the_report_data_of_a_worker_of_ours_binds_nonce_and_key() -> None:
