@@ -93,7 +93,9 @@ class VaultStatement:
 
     :param keys: the key provider: ``local``, ``nildb`` or ``transit``
     :param attestation: ``mode`` is ``off`` or ``required``; then also ``accepted``, ``code``, ``product``,
-        ``measurement``, ``firmware``, ``report`` (SHA-256) and ``at``, as far as they are known
+        ``measurement``, ``firmware``, ``report`` (SHA-256), ``at`` and ``revocation``, as far as they are known. The
+        last has ``policy`` (``where_reachable`` or ``required``), ``judged``, of AMD's list ``issued`` and ``until``,
+        and ``trouble``, the codes of what went wrong when it was last asked for
     :param heard_at: when it was last asked, and `since` when it says so
     """
 

@@ -12,13 +12,14 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from citadel.attestation.crls import Crls
 from citadel.attestation.https import Away, Line, TooLong
 from citadel.attestation.vceks import Vceks
-from citadel.domain.attestation.policy import FRESHNESS, ReleasePolicy
+from citadel.domain.attestation.policy import FRESHNESS, ReleasePolicy, Revocation
 from citadel.domain.attestation.refusals import AttestationRefused, ChipDiffers
 from citadel.domain.attestation.report import parse_report
 from citadel.domain.attestation.verify import Evidence, Verdict, check_signer, judge, refuse
@@ -50,12 +51,18 @@ class Environment(NamedTuple):
 
 
 class Attested(NamedTuple):
-    """A verdict and the key it is about. Anything released goes over a connection whose peer has exactly this key."""
+    """A verdict and the key it is about. Anything released goes over a connection whose peer has exactly this key.
+
+    :param revocation: what the policy asks for
+    :param trouble: what went wrong with the revocation list, as `citadel.attestation.crls.Listed` has it
+    """
 
     verdict: Verdict
     spki: bytes
     obtained_at: datetime
     environment: Environment
+    revocation: Revocation
+    trouble: tuple[str, ...] = ()
 
 
 class NilccVerifier:
@@ -66,18 +73,14 @@ class NilccVerifier:
         *,
         policy: ReleasePolicy,
         vceks: Vceks,
+        crls: Crls,
         tls: ssl.SSLContext | None = None,
-        crls: Mapping[str, bytes] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         timeout: float = TIMEOUT,
     ) -> None:
-        """
-        :param tls: whose names are believed; the system's trust where none is given
-        :param crls: the revocation list of each product's ARK, DER
-        """
-        self._policy, self._vceks, self._clock, self._timeout = policy, vceks, clock, timeout
+        """:param tls: whose names are believed; the system's trust where none is given"""
+        self._policy, self._vceks, self._crls, self._clock, self._timeout = policy, vceks, crls, clock, timeout
         self._tls = tls or ssl.create_default_context()
-        self._crls = dict(crls or {})
         self._kept: dict[bytes, Attested] = {}
         self._lock = threading.Lock()
 
@@ -119,11 +122,15 @@ class NilccVerifier:
             if report.chip_masked or not any(report.chip_id):
                 raise ChipDiffers("the report hides its chip")  # there is nothing to ask AMD for
             found = self._vceks.find(report, products=self._policy.products, now=now)
+            listed = self._crls.find(found.product, found.roots, now=now)
         except AttestationRefused as refused:
-            return Attested(refuse(raw, refused), spki, now, environment)
-        evidence = Evidence(raw, found.vcek, *found.roots, obtained_at=now, crl=self._crls.get(found.product))
-        verdict = judge(evidence=evidence, report_data=report_data_of(spki), policy=self._policy, now=now)
-        attested = Attested(verdict, spki, now, environment)
+            return Attested(refuse(raw, refused), spki, now, environment, self._policy.revocation)
+        if listed.refusal is not None:
+            verdict = refuse(raw, listed.refusal)
+        else:
+            evidence = Evidence(raw, found.vcek, *found.roots, obtained_at=now, crl=listed.crl)
+            verdict = judge(evidence=evidence, report_data=report_data_of(spki), policy=self._policy, now=now)
+        attested = Attested(verdict, spki, now, environment, self._policy.revocation, listed.trouble)
         if verdict.accepted:
             self._keep(attested, now)
         return attested

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import ssl
-import tempfile
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from citadel.attestation.https import Away, Line, TooLong
+from citadel.attestation import files, kds
+from citadel.attestation.https import Away, TooLong
+from citadel.attestation.kds import KDS
 from citadel.domain.attestation.chain import AMD_PINS, verify_chain
 from citadel.domain.attestation.refusals import AttestationRefused
 from citadel.domain.attestation.report import Report, Tcb, products_of, read_tcb
 from citadel.domain.attestation.verify import check_binding
 
-KDS = "https://kdsintf.amd.com"
-LIMIT, TIMEOUT = 16 << 10, 10.0
+LIMIT = 16 << 10
 ROOTS_FOLDER = Path(__file__).resolve().parents[1] / "attestation_roots"
 
 Opener = Callable[[str], bytes | None]
@@ -75,34 +74,31 @@ def read_roots(pem: bytes) -> Roots:
     return Roots(others[0], roots[0])
 
 
-def from_kds(url: str) -> bytes | None:
-    """What AMD's service has at a URL of its own; None where it knows no such chip.
+def from_kds(url: str, *, tls: ssl.SSLContext | None = None) -> bytes | None:
+    """What AMD's service has at a URL; None where it knows no such chip.
 
+    :param tls: whose names are believed; the system's trust where none is given
     :raises VcekUnavailable: no answer, or none that can be used
     """
-    parts = urlsplit(url)
     try:
-        with Line(
-            host=parts.hostname or "", port=parts.port or 443, tls=ssl.create_default_context(), timeout=TIMEOUT
-        ) as line:
-            status, body = line.get(f"{parts.path}?{parts.query}", limit=LIMIT)
+        status, body = kds.get(url, limit=LIMIT, tls=tls)
     except (Away, TooLong) as failed:
-        raise VcekUnavailable(f"{KDS} does not answer: {failed}") from None
+        raise VcekUnavailable(f"AMD's service does not answer: {failed}") from None
     if status == 404:
         return None
     if status != 200:  # 429 among them: the service allows few questions
-        raise VcekUnavailable(f"{KDS} answers {status}")
+        raise VcekUnavailable(f"AMD's service answers {status}")
     return body
 
 
-def kds_url(product: str, report: Report) -> str:
+def kds_url(product: str, report: Report, base: str = KDS) -> str:
     """Where AMD keeps the VCEK that signs for this chip at the TCB it reports.
 
     :raises ReportMalformed: the TCB is none of this product
     """
     tcb = read_tcb(report.reported_tcb, product)
     hwid = report.chip_id[:8] if product == "Turin" else report.chip_id
-    return f"{KDS}/vcek/v1/{product}/{hwid.hex()}?{_query(product, tcb)}"
+    return f"{base}/vcek/v1/{product}/{hwid.hex()}?{_query(product, tcb)}"
 
 
 class Vceks:
@@ -115,8 +111,10 @@ class Vceks:
         opener: Opener = from_kds,
         roots: Mapping[str, Roots] | None = None,
         pins: Mapping[str, str] = AMD_PINS,
+        base: str = KDS,
     ) -> None:
-        self._folder, self._opener, self._pins = folder, opener, pins
+        """:param base: where AMD's service is"""
+        self._folder, self._opener, self._pins, self._base = folder, opener, pins, base
         self._roots = shipped_roots() if roots is None else roots
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -133,11 +131,11 @@ class Vceks:
             roots = self._roots[product]
             if path.is_file() and self._fits(kept := path.read_bytes(), roots, report, now):
                 return Found(product, kept, roots)
-            vcek = self._opener(kds_url(product, report))
+            vcek = self._opener(kds_url(product, report, self._base))
             if vcek is None:
                 continue
             if self._fits(vcek, roots, report, now):
-                _write(path, vcek)
+                files.replace(path, vcek)
             return Found(product, vcek, roots)
         raise VcekUnavailable(f"AMD knows no chip {report.chip_id.hex()[:16]} with TCB {report.reported_tcb.hex()}")
 
@@ -153,10 +151,3 @@ class Vceks:
 def _query(product: str, tcb: Tcb) -> str:
     fmc = f"&fmcSPL={tcb.fmc:02}" if product == "Turin" else ""
     return f"blSPL={tcb.bootloader:02}&teeSPL={tcb.tee:02}&snpSPL={tcb.snp:02}&ucodeSPL={tcb.microcode:02}{fmc}"
-
-
-def _write(path: Path, content: bytes) -> None:
-    # Renamed into place: whoever reads meanwhile sees the old file or the new one.
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".vcek-", delete=False) as file:
-        file.write(content)
-    Path(file.name).replace(path)

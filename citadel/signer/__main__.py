@@ -6,7 +6,7 @@ OBSCURA_RUN                 directory of the sockets
 OBSCURA_ROOT_KEY            32 bytes in hex; or _FILE, or $CREDENTIALS_DIRECTORY/obscura-root-key
 OBSCURA_MANDATE_KEY         likewise, or _FILE; shared with the processes that agree terms
 OBSCURA_KEYS                the key provider (citadel.vaults.configured), default local
-OBSCURA_ATTESTATION         off, or required (citadel.attestation.required)
+OBSCURA_ATTESTATION         off, or required; _REVOCATION and others go with it (citadel.attestation.required)
 OBSCURA_SIGNER_STATE        directory of the journal, default vault/ beside the sockets
 OBSCURA_ACCOUNT_CAPS        caps of accounts that have none of their own: dollars in an order, a minute and a day, and
                             the highest leverage, default "50000,250000,1000000,20"

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from citadel.attestation.crls import Crls
 from citadel.attestation.nilcc import NilccVerifier, report_data_of
 from citadel.attestation.vceks import Roots, Vceks, read_roots
 from citadel.domain.attestation.verify import Evidence
-from tests.citadel.attestation.peer import Peer, nilcc
+from tests.citadel.attestation.peer import Peer, answer, nilcc
 from tests.citadel.attestation.synth import NOW, Pki
 from tests.contracts.support import data_folder
 
@@ -74,18 +75,48 @@ def peer() -> Iterator[Peer]:
         one.close()
 
 
+@pytest.fixture(scope="session")
+def crl(pki: Pki) -> bytes:
+    """The fifth list of our root's. It names none of our certificates."""
+    return pki.crl(99, number=5)
+
+
+@pytest.fixture
+def amd(crl: bytes) -> Iterator[Peer]:
+    """AMD's service, which gives that list."""
+    one = Peer()
+    one.respond = answer(200, crl)
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def lists(pki: Pki, amd: Peer, folder: Path, *, timeout: float = 5) -> Crls:
+    """Lists of our root's, asked of our service."""
+    base = f"https://127.0.0.1:{amd.port}"
+    return Crls(folder, base=base, tls=amd.trust(), timeout=timeout, pins=pki.pins)
+
+
 class Stand:
     """A verifier, the peer it asks, the KDS that knows one chip, and a clock that a test moves."""
 
-    def __init__(self, pki: Pki, peer: Peer, folder: Path) -> None:
-        self.pki, self.peer, self.now = pki, peer, NOW
+    def __init__(self, pki: Pki, peer: Peer, amd: Peer, folder: Path) -> None:
+        self.pki, self.peer, self.amd, self.now = pki, peer, amd, NOW
+        self.crls = lists(pki, amd, folder / "crls")
         self.kds: list[str] = []
         self.vcek: bytes | None = pki.vcek()
-        self.vceks = Vceks(folder, opener=self._open, roots={"Milan": pki.roots}, pins=pki.pins)
+        self.vceks = Vceks(folder / "vceks", opener=self._open, roots={"Milan": pki.roots}, pins=pki.pins)
         self.verifier = self.another()
 
     def another(self, **changes: Any) -> NilccVerifier:
-        given = {"policy": self.pki.policy(), "vceks": self.vceks, "tls": self.peer.trust(), "timeout": 5}
+        given = {
+            "policy": self.pki.policy(),
+            "vceks": self.vceks,
+            "crls": self.crls,
+            "tls": self.peer.trust(),
+            "timeout": 5,
+        }
         return NilccVerifier(clock=self._clock, **given | changes)
 
     def shows(self, **changes: Any) -> None:
@@ -104,5 +135,5 @@ class Stand:
 
 
 @pytest.fixture
-def stand(pki: Pki, peer: Peer, tmp_path: Path) -> Stand:
-    return Stand(pki, peer, tmp_path / "vceks")
+def stand(pki: Pki, peer: Peer, amd: Peer, tmp_path: Path) -> Stand:
+    return Stand(pki, peer, amd, tmp_path)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from citadel.attestation.check import main
+from citadel.attestation.crls import fetch
 from tests.citadel.attestation.conftest import Recorded
-from tests.citadel.attestation.synth import flipped
+from tests.citadel.attestation.peer import Peer, answer
+from tests.citadel.attestation.synth import Pki, flipped
 from tests.citadel.attestation.test_recorded import MEASUREMENT, REPORT_DATA
 
 AT = "2026-11-20T12:00:00+00:00"
@@ -106,7 +112,77 @@ def test_an_altered_report_fails_after_what_still_holds(
 def test_a_list_that_is_none_fails(recorded: Recorded, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "crl").write_bytes(b"no list")
 
-    assert run(capsys, *milan(recorded), "--crl", tmp_path / "crl") == (1, {"form": "ok", "revocation_unknown": "FAIL"})
+    assert run(capsys, *milan(recorded), "--crl", tmp_path / "crl") == (
+        1,
+        {"form": "ok", "chain": "ok", "revocation_unknown": "FAIL"},
+    )
+
+
+class Own(NamedTuple):
+    """A report of a chip of ours in files, and what the command is to believe and to ask."""
+
+    pki: Pki
+    files: list[object]
+    amd: Peer
+
+    def run(self, capsys: pytest.CaptureFixture[str], *more: object) -> tuple[int, str]:
+        """The exit code, and the line about revocation."""
+        base, tls = f"https://127.0.0.1:{self.amd.port}", self.amd.trust()
+        code = main(
+            [*map(str, self.files), *map(str, more)],
+            pins=self.pki.pins,
+            fetch=lambda product: fetch(product, base=base, tls=tls, timeout=5),
+        )
+        return code, next(line for line in capsys.readouterr().out.splitlines() if line[6:].startswith("revo"))
+
+
+@pytest.fixture
+def own(pki: Pki, amd: Peer, tmp_path: Path) -> Own:
+    now = datetime.now(UTC)
+    amd.respond = answer(200, pki.crl(99, issued=now - timedelta(days=2), until=now + timedelta(days=2)))
+    pem = b"".join(x509.load_der_x509_certificate(one).public_bytes(Encoding.PEM) for one in pki.roots)
+    for name, content in {"report": pki.report(), "vcek": pki.vcek(), "chain": pem}.items():
+        (tmp_path / name).write_bytes(content)
+    return Own(pki, [tmp_path / "report", "--vcek", tmp_path / "vcek", "--chain", tmp_path / "chain"], amd)
+
+
+def test_the_list_is_asked_of_amd(own: Own, capsys: pytest.CaptureFixture[str]) -> None:
+    code, line = own.run(capsys, "--require-crl")
+
+    assert (code, line[:4], own.amd.requests) == (0, "ok  ", ["/vcek/v1/Milan/crl"])
+    assert f"list of {datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}" in line
+
+
+def test_nobody_is_asked_offline(own: Own, capsys: pytest.CaptureFixture[str]) -> None:
+    code, line = own.run(capsys, "--offline")
+
+    assert (code, line, own.amd.requests) == (0, "--    revocation: not judged: --offline, and no --crl", [])
+
+
+def test_where_amd_does_not_answer_it_depends_on_what_was_asked_for(
+    own: Own, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own.amd.respond = answer(503, b"")
+
+    assert own.run(capsys) == (0, "--    revocation: not judged: AMD's service does not answer")
+    assert own.run(capsys, "--require-crl")[0] == 1
+
+
+def test_an_answer_that_is_no_list_fails(own: Own, capsys: pytest.CaptureFixture[str]) -> None:
+    own.amd.respond = answer(404, b"")
+
+    code, line = own.run(capsys)
+
+    assert (code, line[:24]) == (1, "FAIL  revocation_unknown")
+
+
+def test_what_the_list_names_fails(own: Own, capsys: pytest.CaptureFixture[str]) -> None:
+    now = datetime.now(UTC)
+    own.amd.respond = answer(200, own.pki.crl(7, issued=now - timedelta(days=2), until=now + timedelta(days=2)))
+
+    code, line = own.run(capsys)
+
+    assert (code, line[:13]) == (1, "FAIL  revoked")
 
 
 @pytest.mark.parametrize("content", [b"", b"zz", b"00" * 1183, bytes(1183)])

@@ -14,8 +14,10 @@ from citadel.attestation.nilcc import (
     report_data_of,
 )
 from citadel.attestation.vceks import VcekUnavailable
+from citadel.domain.attestation.policy import Revocation
+from citadel.domain.attestation.revocation import ListDates
 from tests.citadel.attestation.conftest import Stand
-from tests.citadel.attestation.peer import nilcc
+from tests.citadel.attestation.peer import answer, nilcc
 from tests.citadel.attestation.synth import CHIP, NOW, TCB
 
 MINUTES = timedelta(minutes=1)
@@ -137,9 +139,55 @@ def test_a_refusal_is_not_kept(stand: Stand) -> None:
 
 def test_a_revoked_chain_is_refused(stand: Stand) -> None:
     stand.shows()
-    stand.verifier = stand.another(crls={"Milan": stand.pki.crl(7)})
+    stand.amd.respond = answer(200, stand.pki.crl(7))
 
     assert stand.attest().verdict.code == "revoked"
+    assert stand.amd.requests == ["/vcek/v1/Milan/crl"]
+
+
+def test_a_verdict_tells_of_which_list_it_is(stand: Stand) -> None:
+    stand.shows()
+
+    found = stand.attest()
+
+    assert found.verdict.listed == ListDates(NOW - timedelta(days=1), NOW + timedelta(days=30), 5)
+    assert (found.trouble, found.revocation) == ((), Revocation.WHERE_REACHABLE)
+    assert "not judged" not in found.verdict.words
+
+
+def test_where_amd_is_not_reached_a_verdict_says_that_revocation_was_not_judged(stand: Stand) -> None:
+    stand.shows()
+    stand.amd.close()
+
+    found = stand.attest()
+
+    assert (found.verdict.accepted, found.verdict.listed, found.trouble) == (True, None, ("kds_away",))
+    assert "is not judged: no list could be had" in found.verdict.words
+
+
+def test_where_a_list_is_required_there_is_no_good_verdict_without_one(stand: Stand) -> None:
+    stand.shows()
+    stand.amd.close()
+    stand.verifier = stand.another(policy=stand.pki.policy(revocation=Revocation.REQUIRED))
+
+    found = stand.attest()
+
+    assert (found.verdict.code, found.revocation) == ("revocation_missing", Revocation.REQUIRED)
+    assert stand.verifier.known(stand.peer.spki) is None
+
+
+def test_where_a_list_is_required_and_there_is_one_the_verdict_is_good(stand: Stand) -> None:
+    stand.shows()
+    stand.verifier = stand.another(policy=stand.pki.policy(revocation=Revocation.REQUIRED))
+
+    assert stand.attest().verdict.accepted
+
+
+def test_a_service_that_lies_is_refused_under_every_policy(stand: Stand) -> None:
+    stand.shows()
+    stand.amd.respond = answer(200, stand.pki.crl(by=stand.pki.ask_key))
+
+    assert stand.attest().verdict.code == "revocation_unknown"
 
 
 def test_nothing_is_decided_while_amd_does_not_know_or_answer(stand: Stand) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from citadel.attestation import vceks as module
+from citadel.attestation import kds
 from citadel.attestation.vceks import LIMIT, Found, Vceks, VcekUnavailable, from_kds, kds_url
 from citadel.domain.attestation.report import Tcb, parse_report
 from tests.citadel.attestation.peer import Peer, answer
@@ -107,7 +107,7 @@ def service(monkeypatch: pytest.MonkeyPatch):
     """AMD's service on loopback: same question, same bounds, another address."""
     peer = Peer()
     context = peer.trust()
-    monkeypatch.setattr(module.ssl, "create_default_context", lambda: context)
+    monkeypatch.setattr(kds.ssl, "create_default_context", lambda: context)
     try:
         yield peer, f"https://127.0.0.1:{peer.port}/vcek/v1/Milan/00?blSPL=1"
     finally:
