@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -26,5 +29,38 @@ def security(request: HttpRequest) -> HttpResponse:
             "kept": KEPT.get(stated.keys, stated.keys) if stated else "",
             "required": attestation.get("mode") == "required",
             "verdict": attestation,
+            "revocation": _revocation(attestation),
         },
     )
+
+
+def _revocation(verdict: Mapping[str, object]) -> dict[str, object]:
+    """What is known of AMD's revocation list.
+
+    `state` is ``judged``, ``unjudged`` (and keys are opened), ``missing`` (and they are not), ``revoked``, or empty
+    where the question was not reached.
+    """
+    said = verdict.get("revocation")
+    facts: Mapping[str, object] = said if isinstance(said, Mapping) else {}
+    code, trouble = verdict.get("code"), facts.get("trouble")
+    state = ""
+    if code == "revoked":
+        state = "revoked"
+    elif facts.get("judged"):
+        state = "judged"
+    elif code in ("revocation_missing", "revocation_unknown"):
+        state = "missing"
+    elif verdict.get("accepted"):
+        state = "unjudged"
+    return {
+        "state": state,
+        "issued": _moment(facts.get("issued")),
+        "until": _moment(facts.get("until")),
+        "at": _moment(verdict.get("at")),
+        "demanded": facts.get("policy") == "required",
+        "trouble": ", ".join(map(str, trouble)) if isinstance(trouble, list) else "",
+    }
+
+
+def _moment(text: object) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) and text else None

@@ -55,5 +55,40 @@ def test_evidence_that_is_missing_is_not_passed_over(page):
     assert "Required, and missing" in page() and "measurement_unknown" in page()
 
 
+LIST = {
+    "policy": "where_reachable", "judged": True, "issued": "2026-11-19T12:00:00+00:00",
+    "until": "2026-12-20T12:00:00+00:00", "trouble": [],
+}  # fmt: skip
+NONE = LIST | {"judged": False, "issued": "", "until": "", "trouble": ["kds_away"]}
+
+
+def test_of_when_the_revocation_list_is_and_what_it_says_is_shown(page):
+    say(**VERDICT, revocation=LIST)
+
+    assert "Judged" in page() and "19 Nov 2026" in page() and "20 Dec 2026" in page()
+
+
+def test_that_revocation_was_not_judged_is_not_passed_over(page):
+    say(**VERDICT, revocation=NONE)
+
+    shown = page()
+    assert "Not judged" in shown and "nobody has looked whether AMD still stands by" in shown
+    assert "kds_away" in shown
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("revoked", "AMD has revoked a certificate of this machine."),
+        ("revocation_missing", "No key is opened until there is a list of AMD’s that can be believed."),
+        ("revocation_unknown", "No key is opened until there is a list of AMD’s that can be believed."),
+    ],
+)
+def test_why_no_key_is_opened_is_said(page, code, words):
+    say(**VERDICT | {"accepted": False, "code": code}, revocation=NONE | {"policy": "required"})
+
+    assert words in page()
+
+
 def test_whoever_is_not_signed_in_finds_it(alpha, client_at):
     assert 'href="/security/"' in client_at("alpha.testserver").get("/").content.decode()
