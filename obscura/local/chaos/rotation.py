@@ -11,8 +11,9 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from obscura.local import boot, leftovers, nodes, stack
 from obscura.local.parts import Plan
@@ -34,6 +35,14 @@ LOOK_S = 0.02
 _HOLD = 'select 1 from "{schema}".citadel_credential where id = %s for update'
 _WAITS = """select count(*) from pg_stat_activity
  where wait_event_type = 'Lock' and query like 'update "{schema}".citadel_credential%%'"""
+
+
+class Held(NamedTuple):
+    """Who dies when this row is waited for, and how the row is let go."""
+
+    victim: str
+    place: int
+    let_go: Callable[[], None]
 
 
 def parser(add: Any) -> None:
@@ -99,8 +108,9 @@ class Rotation:
             time.sleep(self.asked.calm)
             rotated_us, began = int(time.time() * 1e6), time.monotonic()
             with tenants.entered(schema):
-                version = citadel.rotate_keys(actor="chaos")
-                self._kill(schema, total)
+                with self._held(schema, total) as held:
+                    version = citadel.rotate_keys(actor="chaos")
+                    self._kill(schema, held, total)
                 finished = self._wait(version, total)
             seconds, done_us = time.monotonic() - began, int(time.time() * 1e6)
             self._say(f"version {version} after {seconds:.1f} s; killed: {', '.join(self._killed) or 'nobody'}")
@@ -150,26 +160,37 @@ class Rotation:
         kills = self.asked.kills
         return ["jobs"] * (kills - kills // 2) + ["signer"] * bool(kills) + ["jobs"] * (kills // 2)
 
-    def _kill(self, schema: str, total: int) -> None:
-        """Each when its part of the credentials is wrapped: the next row is held until the worker waits for it."""
+    @contextmanager
+    def _held(self, schema: str, total: int) -> Iterator[list[Held]]:
+        """A row for each victim, held from before the rotation begins: wrapping is fast, and would be past it."""
         import psycopg
         from django.conf import settings
 
         from citadel.models import Credential
+
+        rows = Credential.objects.exclude(envelopes={}).order_by("pk").values_list("pk", flat=True)
+        victims = self._victims()
+        with ExitStack() as stays:
+            held = []
+            for number, victim in enumerate(victims, 1):
+                place = total * number // (len(victims) + 1)
+                holder = stays.enter_context(psycopg.connect(settings.DATABASE_URL))
+                holder.execute(_HOLD.format(schema=schema), [rows[place]])
+                held.append(Held(victim, place, holder.rollback))
+            yield held
+
+    def _kill(self, schema: str, held: Sequence[Held], total: int) -> None:
+        """Each when its part of the credentials is wrapped, and the worker waits for the next row."""
+        import psycopg
+        from django.conf import settings
+
         from obscura.local.chaos.kills import Killer
         from obscura.local.venue import Control
 
         control, seed = Control(self.where.control), self.asked.seed
         killer = Killer(var=self.where.var, control=control, label="", seed=seed, venue_ms=0, lease_s=0)
-        victims = self._victims()
-        rows = Credential.objects.exclude(envelopes={}).order_by("pk").values_list("pk", flat=True)
-        with (
-            psycopg.connect(settings.DATABASE_URL) as holder,
-            psycopg.connect(settings.DATABASE_URL, autocommit=True) as looker,
-        ):
-            for number, victim in enumerate(victims, 1):
-                place = total * number // (len(victims) + 1)
-                holder.execute(_HOLD.format(schema=schema), [rows[place]])
+        with psycopg.connect(settings.DATABASE_URL, autocommit=True) as looker:
+            for victim, place, let_go in held:
                 end = time.monotonic() + REWRAP_LIMIT_S + total * EACH_LIMIT_S
                 while not looker.execute(_WAITS.format(schema=schema)).fetchone()[0]:  # type: ignore[index]
                     if time.monotonic() > end:
@@ -180,7 +201,7 @@ class Rotation:
                 self._killed.append(victim)
                 self._say(f"{victim} killed at row {place} of {total}, pid {pid}")
                 time.sleep(self._random.uniform(0, 0.3))
-                holder.rollback()
+                let_go()
 
     def _wait(self, version: int, total: int) -> bool:
         """Until every version before is destroyed; False where that does not come."""
