@@ -65,6 +65,8 @@ def test_no_secret_of_a_running_stack_is_anywhere_but_with_signer_venue_and_clie
     assert result["copied"] > 0
     assert {line["where"] for line in result["held_by_right"]} >= {"memory of paper"}
     assert not ROOT_ALONE or result["unread"] == []
+    keys = {line["what"] for line in result["held_by_right"] if line["where"] == "memory of signer"}
+    assert not ROOT_ALONE or keys >= {leaks.INTAKE, leaks.SHARED, leaks.GENERATION, leaks.MANDATE}
     assert done.returncode == 0
 
 

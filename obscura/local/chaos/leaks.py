@@ -10,6 +10,7 @@ from obscura.local.chaos.needles import Found
 
 SEALED, TYPED, CONTROL = "secret sealed by its client", "secret typed into the product", "control"
 ROOT, MANDATE, INTAKE, SHARED = "root key", "mandate key", "intake key", "key version 1"
+GENERATION = "generation of the provider's key"
 MEMORY = "memory of "
 
 HOLDERS = {
@@ -19,6 +20,7 @@ HOLDERS = {
     MANDATE: {"signer", "web"},
     INTAKE: {"signer"},
     SHARED: {"signer"},
+    GENERATION: {"signer"},
 }
 """Whose memory may have what. No file, answer or message may have any of it."""
 

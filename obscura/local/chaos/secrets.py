@@ -13,9 +13,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 MOVES = 6
 PAUSE_S = 0.4
-SETTLE_LIMIT_S = 60.0
+SETTLE_LIMIT_S, START_LIMIT_S, LOOK_S = 60.0, 60.0, 0.05
 CONTROL_TABLE, CONTROL_KEY = "chaos_control", "chaos:control"
 LONGEST_LABEL = 60
 _HOLDS = "import sys; kept = sys.stdin.readline(); print('held', flush=True); sys.stdin.read()"
@@ -127,7 +129,24 @@ class Client:
             leaks.MANDATE: bytes.fromhex(self.where.mandate_key.read_text().strip()),
             leaks.INTAKE: derive(root, "intake/x25519/1"),
             leaks.SHARED: derive(root, "kek/v1"),
+            leaks.GENERATION: self._generation(root),
         }
+
+    def _generation(self, root: bytes) -> bytes:
+        """What tenants' keys are wrapped by: of a copy of the signer's file, which it writes when it starts."""
+        from citadel.vaults.local_generations import FILE, LocalGenerations
+
+        end = time.monotonic() + START_LIMIT_S
+        while not (content := _content(self.where.vault / FILE)).strip(b"\0"):
+            if time.monotonic() > end:
+                raise TimeoutError(f"the signer has written no generation within {START_LIMIT_S:.0f} s")
+            time.sleep(LOOK_S)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / FILE).write_bytes(content)
+            provider = LocalGenerations(root=root, folder=Path(folder))
+            key = provider._kek(max(provider.generations().made))
+            provider.close()
+        return key
 
     def _trade(self, control: Control, people: Crowd) -> int:
         """The lead trades, and what it does is copied. How many orders of followers the venue has accepted."""
@@ -245,3 +264,7 @@ class Client:
 
     def _say(self, words: str) -> None:
         print(f"{boot.since_start_ms() / 1000:5.1f} s  {words}", flush=True)
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
