@@ -14,7 +14,7 @@ from citadel.client import Result
 from trading.domain.waiting import Held
 from trading.execution import limits
 from trading.execution.limits import ASK, CLOSE, CRITICAL, OPEN, TRADES, Place, admit, heed
-from trading.execution.reads import Reads
+from trading.execution.reads import Reads, calmly
 from trading.venues.quirks import BINANCE_SPOT, VENUES, Window
 
 DAY = 86_400
@@ -315,6 +315,18 @@ def test_background_questions_stand_back_before_others(here):
             asyncio.wait_for(Reads(TRADES).admit(environment="paper", exchange="binance", market="spot", weight=1), 0.5)
         )
     read(here)
+
+
+def test_what_is_asked_calmly_stands_back_whoever_asks(here):
+    reads = Reads(CRITICAL)
+
+    with calmly():
+        read(reads, times=4)
+        with pytest.raises(TimeoutError):
+            asyncio.run(
+                asyncio.wait_for(reads.admit(environment="paper", exchange="binance", market="spot", weight=1), 0.5)
+            )
+    read(reads, times=6)  # the last fifth as well
 
 
 def test_a_question_waits_for_as_long_as_the_exchange_wants_to_be_left_alone(here):

@@ -15,6 +15,8 @@ import pytest
 
 from tests.contracts.support import Venue
 from trading.domain.volatility import HOUR_MS, Candle, daily_move
+from trading.execution.limits import CRITICAL, TRADES
+from trading.execution.reads import Reads
 from trading.market import cache, moves
 from trading.market.feed import Feed
 from trading.market.moves import Timetable, read
@@ -178,7 +180,13 @@ async def test_the_market_process_asks_the_venue_through_ccxt_and_forgets_what_i
     venue = Venue(tmp_path / "paper")
     monkeypatch.setenv("OBSCURA_PAPER_TLS", venue.tls)
     monkeypatch.setenv("OBSCURA_PAPER_CA", str(venue.authority))
-    sessions, client = Sessions(), redis_clients.aio()
+    asked: list[str] = []
+
+    class Gate(Reads):
+        async def admit(self, **question: Any) -> None:
+            asked.append(self.now())
+
+    sessions, client = Sessions(gate=Gate(CRITICAL)), redis_clients.aio()
     try:
         venue.price("BTCUSDT", "60000")
         for market in ("spot", "usdm"):
@@ -187,17 +195,22 @@ async def test_the_market_process_asks_the_venue_through_ccxt_and_forgets_what_i
                 wanted=lambda: frozenset({"BTCUSDT"}),
             )  # fmt: skip
             await feed._open()
+            assert set(asked) == {CRITICAL}, "without rules nothing can be opened"
+            asked.clear()
             keep(redis_db, "0.05", market=market)
 
             await feed.put_move("BTCUSDT")
 
             assert redis_db.hgetall(cache.move_key("paper", "binance", market)) == {}
+            assert set(asked) == {TRADES}
+            asked.clear()
             # A day of hours, as the venue could have had them: what is read is kept.
             with monkeypatch.context() as patch:
                 patch.setattr(moves, "daily_move", lambda candles: D("0.031") + len(candles))
                 await feed.put_move("BTCUSDT")
             cache.forget()
             assert cache.daily_move(**BTC, market=market) == D("0.031")
+            asked.clear()
     finally:
         await sessions.close()
         await client.aclose()

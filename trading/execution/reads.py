@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from citadel import services as citadel
 from citadel.client import Result
@@ -21,6 +23,17 @@ SHORTEST_S, LONGEST_S = 0.2, 10.0
 TELL_AFTER_S = 5.0
 
 _logger = log.get("reads")
+_calm: ContextVar[bool] = ContextVar("trading_reads_calm", default=False)
+
+
+@contextmanager
+def calmly() -> Iterator[None]:
+    """What is asked meanwhile is not urgent, and leaves most of a limit to all others."""
+    token = _calm.set(True)
+    try:
+        yield
+    finally:
+        _calm.reset(token)
 
 
 class Reads:
@@ -32,11 +45,16 @@ class Reads:
     def __init__(self, kind: str = limits.ASK) -> None:
         self.kind = kind
 
+    def now(self) -> str:
+        """The kind of what is asked now."""
+        return limits.TRADES if _calm.get() else self.kind
+
     async def admit(self, *, environment: str, exchange: str, market: str, weight: int) -> None:
         """Take a place in the buckets; waits until there is one."""
         place, began, told = self._place(environment, exchange, market), time.monotonic(), False
+        kind = self.now()
         while True:
-            found = await asyncio.to_thread(limits.admit, place, self.kind, count=1, weight=weight)
+            found = await asyncio.to_thread(limits.admit, place, kind, count=1, weight=weight)
             held = found.held(0)
             if held is None:
                 return

@@ -28,7 +28,8 @@ async def run() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     reporting = asyncio.create_task(alive.in_loop("market"))
-    sessions, client = Sessions(gate=Reads(limits.TRADES)), redis_clients.aio()
+    # Without rules nothing is opened in a market, so they are asked for before what they make possible.
+    sessions, client = Sessions(gate=Reads(limits.CRITICAL)), redis_clients.aio()
     symbols: dict[str, frozenset[str]] = {market: frozenset(names) for market, names in wanted.BASE.items()}
     feeds: dict[tuple[str, str, str], asyncio.Task[Any]] = {}
 

@@ -13,6 +13,7 @@ import redis
 import redis.asyncio
 
 from obscura.core import log
+from trading.execution.reads import calmly
 from trading.market import moves
 from trading.market.board import Board
 from trading.market.cache import move_key, price_key, rules_key
@@ -104,7 +105,8 @@ class Feed:
         # Whatever comes of it: one symbol that fails must not keep the others waiting.
         self._timetable.asked(symbol, time.monotonic(), known=False)
         now_ms = int(time.time() * 1000)
-        move = await moves.read(self._exchange, market=self.venue.market, symbol=symbol, now_ms=now_ms)
+        with calmly():
+            move = await moves.read(self._exchange, market=self.venue.market, symbol=symbol, now_ms=now_ms)
         if move is None:
             await self._client.hdel(self._move_key, symbol)
             return
