@@ -99,8 +99,8 @@ app.conf.update(
         },
         "citadel.turn_generations": {
             "task": "citadel.turn_generations",
-            "schedule": crontab(minute=41),
-            "options": {"queue": "default", "expires": 3000},
+            "schedule": crontab(minute="*/5"),
+            "options": {"queue": "default", "expires": 280},
         },
         "citadel.check_all": {
             "task": "citadel.check_all",

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from citadel import services as citadel
 
 KEPT = {
-    "local": "One root key, on the vault’s own machine.",
+    "local": "On the vault’s own machine, wrapped by a root key. It is replaced in time, and the old one erased.",
     "nildb": "In shares on three independent nodes. Two have to agree; none of them can read anything alone.",
     "transit": "In a HashiCorp Vault that never gives it away.",
 }

@@ -14,7 +14,7 @@ from tenants.scope import PUBLIC, entered
 
 
 class Command(BaseCommand):
-    """What `turn` does is done each hour as well. Killed, either is continued by the next."""
+    """What `turn` does is done every few minutes as well. Killed, either is continued by the next."""
 
     help = "Show the generations of the key provider's key, do what is due, or make a new one at once."
 
