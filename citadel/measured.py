@@ -24,7 +24,7 @@ from obscura.core.metrics.defined import MICROS
 from tenants.scope import PUBLIC, entered
 
 PARTS = ("signer", "egress")
-PATIENCE_S = 1.0
+PATIENCE_S = 0.5
 
 VERIFIED = "obscura:metrics:verified"
 VERIFIED_KEPT_S = 90 * 86_400

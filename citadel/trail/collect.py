@@ -18,6 +18,9 @@ from obscura.core import clock
 from obscura.core.errors import Unavailable
 from tenants.scope import PUBLIC, entered
 
+PATIENCE_S = 0.5
+"""It is asked again in two seconds: one that hangs must not keep the worker from all that it does besides."""
+
 _LOCK = "select pg_try_advisory_xact_lock(hashtextextended('trail:collect', 0))"
 _HEX = {size: re.compile(rf"[0-9a-f]{{{size}}}") for size in (32, 64)}
 _KIND = re.compile(r"[a-z_]{1,24}")
@@ -39,7 +42,7 @@ def collect() -> int:
     :raises SignerBabbles: its answer is none
     """
     done = 0
-    signer = SignerClient(run_dir=settings.RUN_DIR)
+    signer = SignerClient(run_dir=settings.RUN_DIR, timeout=PATIENCE_S)
     try:
         with entered(PUBLIC):
             while count := _collect_some(signer):
