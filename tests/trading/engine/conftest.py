@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 from tests.citadel.support import Vault
 from tests.contracts.support import Venue
+from tests.support.database import TENANTS
 from tests.trading.engine.stand import Stand
 
 
@@ -30,6 +33,17 @@ def engine_parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ven
             venue.stop()
 
 
+_tests = itertools.count(1)
+
+
+def _new_subscriptions() -> None:
+    """No number of a subscription comes again: the vault outlives a test, and remembers what each may and has lost."""
+    with connection.cursor() as cursor:
+        first = next(_tests) * 10_000
+        for schema in TENANTS:
+            cursor.execute("select setval(format('%%I.pools_subscription_id_seq', %s)::regclass, %s)", [schema, first])
+
+
 @pytest.fixture
 def stand(engine_parts: tuple[Venue, Vault], committed: None, redis_db: object) -> Iterator[Stand]:
     """A pool in tenant Alpha that Ada leads; bitcoin costs 60,000 and ether 3,000. Really committed."""
@@ -37,6 +51,7 @@ def stand(engine_parts: tuple[Venue, Vault], committed: None, redis_db: object) 
     from trading.market import cache
 
     venue, vault = engine_parts
+    _new_subscriptions()
     for symbol, price in (("BTCUSDT", "60000"), ("ETHUSDT", "3000")):
         venue.price(symbol, price)
     made = Stand(venue=venue, vault=vault)
