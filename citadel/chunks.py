@@ -188,6 +188,13 @@ class ChunkSender:
         answer = await self._ask(self._egress_link, "warm", route=[venue, market, env, address], n=connections)
         return int(answer["open"])
 
+    async def ping(self, *, timeout: float) -> None:
+        """Whether the signer listens.
+
+        :raises SignerUnavailable: it does not answer within `timeout` seconds
+        """
+        await self._ask(self._signer_link, "ping", timeout)
+
     async def egress_stats(self) -> Message:
         """The egress's counts, pools and CPU seconds."""
         return await self._ask(self._egress_link, "stats")

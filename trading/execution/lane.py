@@ -19,7 +19,7 @@ from django.db import connection
 
 import citadel.services
 import pools.services
-from citadel.client import UNSENT, Chunk, ChunkSender, Result, SignerRefused, SignerUnavailable, WrappedKey
+from citadel.client import SILENCE, UNSENT, Chunk, ChunkSender, Result, SignerRefused, SignerUnavailable, WrappedKey
 from obscura.core import log
 from tenants import scope
 
@@ -39,6 +39,9 @@ _TO_BE_HEARD = b"mark_unknown"
 _AWAY = frozenset({b"signer_unavailable", b"egress_unavailable"})
 """Codes of rows that certainly never left, because a process of the vault is just being started again."""
 
+PING_S, DEAF_S = 0.5, 2.0
+"""How long a signer that may hang has for a word, and for how long it is believed to hang without one."""
+
 
 class Lane:
     """This process's way to the venues."""
@@ -46,6 +49,7 @@ class Lane:
     def __init__(self) -> None:
         self.loop = uvloop.new_event_loop()
         self._opened: set[str] = set()
+        self._doubted, self._deaf_until = False, 0.0
         threading.Thread(target=self.loop.run_forever, name="lane", daemon=True).start()
         self._sender: ChunkSender = self.run(self._make()).result(timeout=5)
 
@@ -73,12 +77,18 @@ class Lane:
         await asyncio.gather(*(self._send(schema, chunk, on_results, patient) for chunk in chunks))
 
     async def _send(self, schema: str, chunk: Chunk, on_results: Callable[[list[Result]], None], patient: bool) -> None:
-        """Send a chunk. What the signer did not know, it is given; such rows never left and go again, in this attempt.
+        """Send a chunk, or, where it may wait and the signer hangs, end it as one that found no signer.
+
+        What the signer did not know, it is given; such rows never left and go again, in this attempt.
 
         An account and its mandates are given once to a signer. A price that its egress has not heard yet is waited
         for, and so is the vault where that is wanted, for as long as the chunk may be sent.
         """
         opened: bool | None = None
+        if not patient and await self._deaf():
+            now = int(time.time() * 1000)
+            on_results([Result(row[0], UNSENT, b"signer_unavailable", 0, now, {}) for row in chunk.rows])
+            return
         while True:
             again: dict[int, bytes] = {}
             left_s = chunk.not_after_ms / 1000 - time.time()
@@ -87,6 +97,7 @@ class Lane:
             def heard(results: list[Result], opened: bool | None = opened, waits: frozenset[bytes] = waits) -> None:
                 kept = []
                 for result in results:
+                    self._doubted |= result.status == SILENCE and result.body == b"deadline"
                     told = _away(result) if opened is False else result
                     code = told.body if told.status == UNSENT else b""
                     if (opened is None and code.startswith(_TO_BE_GIVEN)) or code in waits:
@@ -108,6 +119,26 @@ class Lane:
                 await asyncio.sleep(WAIT_FOR_MARK_S)
             else:
                 opened = await self._open(schema, [row[1] for row in chunk.rows])
+
+    async def _deaf(self) -> bool:
+        """Whether the signer hangs: it takes what is sent and says nothing, until each chunk has had its time.
+
+        One that hangs is asked nothing that can be asked later: whoever asks has other work.
+        """
+        if not self._doubted:
+            return False
+        if time.monotonic() < self._deaf_until:
+            return True
+        try:
+            await self._sender.ping(timeout=PING_S)
+        except SignerUnavailable:
+            self._deaf_until = time.monotonic() + DEAF_S
+            _logger.warning("lane.signer_hangs")
+            return True
+        except SignerRefused:
+            pass  # it speaks
+        self._doubted = False
+        return False
 
     async def _open(self, schema: str, accounts: Sequence[bytes]) -> bool:
         """Open accounts in the signer, with their mandates. False when it could not be asked about all of them."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal as signals
 import threading
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
+from citadel.client import UNSENT
 from obscura.core.nudge.models import Nudge
 from trading import tasks
 from trading.domain.order_state import Status
@@ -102,6 +104,29 @@ def test_an_order_that_never_left_goes_in_the_same_attempt_once_the_vault_is_bac
     order = stand.order(ben, signal)
     assert (order.status, order.attempts) == (Status.FILLED, 1)
     assert stand.executed(ben) == {stand.order(ben, other).client_id: 1, order.client_id: 1}
+
+
+def test_a_signer_that_hangs_is_not_waited_for_by_what_can_be_asked_later(stand, monkeypatch):
+    heard = []
+    monkeypatch.setattr(limits, "heed", lambda place, told, **_: heard.extend(told))
+    ben = stand.follower("ben")
+    stand.signal("buy")
+    stand.plan()
+    stand.vault.signer.send_signal(signals.SIGSTOP)
+    try:
+        signal = stand.signal("buy")
+        stand.plan()  # takes its time, and ends in silence
+        assert stand.order(ben, signal).status == Status.UNSURE
+        heard.clear()
+        while not heard:
+            reconcile.sweep(schema=stand.tenant.schema_name)
+            threading.Event().wait(0.05)
+        assert {(one.status, one.body) for one in heard} == {(UNSENT, b"signer_unavailable")}
+    finally:
+        stand.vault.signer.send_signal(signals.SIGCONT)
+
+    order = swept_until(stand, stand.order(ben, signal), Status.FILLED)
+    assert stand.executed(ben)[order.client_id] == 1
 
 
 def test_an_open_that_never_left_is_missed_when_the_trade_is_stale_and_a_close_is_not(stand):
