@@ -13,11 +13,12 @@ from django.db import connection
 
 from citadel import services as citadel
 from citadel.models import Credential, ExchangeAccount
+from citadel.questions import EgressClient
 from citadel.sealing import seal
 from obscura.core import clock, redis_clients
 from pools.models import Mandate, Pool, Subscription, Trader
 from tenants.models import Tenant
-from tests.citadel.support import Vault
+from tests.citadel.support import GIVE_UP_S, PRICES_FROM, Vault
 from tests.contracts.support import Key, Venue
 from tests.support.people import Cast
 from trading.conductor.plan import plan
@@ -68,6 +69,20 @@ class Stand:
         """What our market cache knows; the venue's own price is set with `venue.price`."""
         body = {"bid": price, "ask": price, "at": clock.now().timestamp() - age_s}
         redis_clients.sync().hset(cache.price_key("paper", "binance", market), symbol, orjson.dumps(body))
+
+    def prices_told(self) -> None:
+        """Wait until the vault has prices that were asked for after now. It asks once a second."""
+        egress = EgressClient(run_dir=self.vault.directory)
+        route, end = f"binance:spot:paper:{PRICES_FROM}", time.monotonic() + GIVE_UP_S
+
+        def answered() -> int:
+            return int(egress.stats()["pools"].get(route, {}).get("answered", 0))
+
+        enough = answered() + 2  # one may be on its way already
+        while answered() < enough:
+            assert time.monotonic() < end, "the egress asks for no prices"
+            time.sleep(0.02)
+        egress.close()
 
     def follower(self, name: str = "ben", *, invest: str = "1000", lose: str = "200", **terms: Any) -> Subscription:
         """A follower whose paper account is sealed in the vault."""

@@ -128,6 +128,7 @@ def test_a_subscription_and_its_first_copies_begin_together(stand, ada):
     account = ben.account
     ben.delete()
     ada("BTCUSDT", "0.5")
+    stand.prices_told()  # the terms of this one have a price band
 
     made = trading.follow(
         user_id=account.owner_id, pool_id=stand.pool.pk, account_id=account.pk, open_now=True, actor=ACTOR,
@@ -135,7 +136,8 @@ def test_a_subscription_and_its_first_copies_begin_together(stand, ada):
     )  # fmt: skip
     stand.plan()
 
-    assert Order.objects.get(subscription_id=made.id).status == Status.FILLED
+    order = Order.objects.get(subscription_id=made.id)
+    assert (order.status, order.error) == (Status.FILLED, "")
 
 
 def test_a_refused_subscription_begins_nothing(stand, ada):
